@@ -1,0 +1,1 @@
+//! Which pairs a model trains on: pure functions over margins.

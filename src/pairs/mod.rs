@@ -1,0 +1,5 @@
+//! Preference pairs: identity, reading, and writing.
+
+pub mod id;
+
+pub use id::{ContentId, Orientation, PairId};

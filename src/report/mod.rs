@@ -1,0 +1,1 @@
+//! One serializable report, and its faces: JSON, Markdown, HTML, plots.

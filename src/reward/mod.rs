@@ -1,0 +1,1 @@
+//! One reward model: ONNX Runtime sessions, features, heads.

@@ -1,0 +1,1 @@
+//! Finds or fetches the ONNX Runtime library and the default models.

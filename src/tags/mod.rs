@@ -1,0 +1,1 @@
+//! From training dynamics to calibrated tags: pure statistics.

@@ -1,0 +1,1 @@
+//! Tokenizer, token policy, and batches under a token budget.

@@ -1,0 +1,1 @@
+//! Both models over epochs: training dynamics and checkpoints.
