@@ -14,6 +14,7 @@
 pub mod cli;
 pub mod filter;
 pub mod graph;
+pub mod mapped;
 pub mod pairs;
 pub mod pipeline;
 pub mod progress;
