@@ -22,7 +22,10 @@ impl MappedFile {
     ///
     /// # Errors
     /// When the file cannot be mapped.
-    #[expect(unsafe_code, reason = "a memory map is unsound if the file shrinks; ours only ever grow and are locked")]
+    #[expect(
+        unsafe_code,
+        reason = "a memory map is unsound if the file shrinks; ours only ever grow and are locked"
+    )]
     pub fn of(file: &File) -> io::Result<Self> {
         if file.metadata()?.len() == 0 {
             return Ok(Self(None)); // an empty file cannot be mapped

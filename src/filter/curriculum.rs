@@ -79,7 +79,8 @@ pub fn plan_epoch(
     seed: u64,
 ) -> EpochPlan {
     let n = ties.len();
-    let mut order: Vec<u32> = (0..u32::try_from(n).expect("pairs are counted in 32 bits")).collect();
+    let mut order: Vec<u32> =
+        (0..u32::try_from(n).expect("pairs are counted in 32 bits")).collect();
     order.sort_by_key(|&i| ties[i as usize]);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(epoch as u64);
@@ -129,7 +130,8 @@ fn stage_selection(
     stage: &[u32],
     drop_rate: f64,
 ) -> Selection {
-    let gather = |margins: &[f32]| -> Vec<f32> { stage.iter().map(|&i| margins[i as usize]).collect() };
+    let gather =
+        |margins: &[f32]| -> Vec<f32> { stage.iter().map(|&i| margins[i as usize]).collect() };
     let stage_ties: Vec<u64> = stage.iter().map(|&i| ties[i as usize]).collect();
     let picked = select(
         exchange,
@@ -164,9 +166,22 @@ mod tests {
         let margins: Vec<f32> = (0..n)
             .map(|i| if wrong(i) { -1.0 } else { 1.0 } + (i as f32) * 1e-5)
             .collect();
-        let ties: Vec<u64> = (0..n as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
-        let previous = PreviousMargins { a: &margins, b: &margins };
-        let plan = plan_epoch(curriculum, Exchange::PeerReview, Some(previous), &ties, STAGES, 0.2, 7);
+        let ties: Vec<u64> = (0..n as u64)
+            .map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+            .collect();
+        let previous = PreviousMargins {
+            a: &margins,
+            b: &margins,
+        };
+        let plan = plan_epoch(
+            curriculum,
+            Exchange::PeerReview,
+            Some(previous),
+            &ties,
+            STAGES,
+            0.2,
+            7,
+        );
         let mut kept = vec![false; n];
         match &plan.selection {
             Some(selection) => kept.clone_from(&selection.for_a),
@@ -199,11 +214,25 @@ mod tests {
     fn a_stage_grows_by_a_quarter_an_epoch() {
         let margins: Vec<f32> = (0..100).map(|i| i as f32).collect();
         let ties: Vec<u64> = (0..100).collect();
-        let previous = PreviousMargins { a: &margins, b: &margins };
+        let previous = PreviousMargins {
+            a: &margins,
+            b: &margins,
+        };
         for (epoch, held) in [(1, 25), (2, 50), (3, 75), (4, 100), (9, 100)] {
-            let plan = plan_epoch(Curriculum::Staged, Exchange::PeerReview, Some(previous), &ties, epoch, 0.0, 1);
+            let plan = plan_epoch(
+                Curriculum::Staged,
+                Exchange::PeerReview,
+                Some(previous),
+                &ties,
+                epoch,
+                0.0,
+                1,
+            );
             assert_eq!(plan.in_stage.iter().filter(|&&s| s).count(), held);
-            assert!(plan.in_stage[100 - held..].iter().all(|&s| s), "the easiest are in");
+            assert!(
+                plan.in_stage[100 - held..].iter().all(|&s| s),
+                "the easiest are in"
+            );
             let mut seen = plan.order.clone();
             seen.sort_unstable();
             assert_eq!(seen, (0..100).collect::<Vec<_>>());

@@ -1,1 +1,74 @@
 //! One reward model: ONNX Runtime sessions, features, heads.
+//!
+//! A model is a frozen backbone's features of a text ([`features`], made once by
+//! [`encoder`]) and a small head that training changes ([`head`]). The filter
+//! and the training loop know only [`RewardModel`].
+
+pub mod features;
+
+pub use features::{FeatureStore, Features, View};
+
+use std::path::PathBuf;
+
+use crate::tokens::TextIndex;
+
+/// A pair as a reward model sees it: texts of the chosen and the rejected side.
+pub type PairTexts = [TextIndex; 2];
+
+/// Gives rewards to texts, and learns from pairs.
+pub trait RewardModel: Send {
+    /// Margins `reward_chosen - reward_rejected` of pairs: `[n_pairs]`, unbounded.
+    ///
+    /// # Errors
+    /// When the runtime fails, or a margin is not finite.
+    fn margins(&mut self, pairs: &[PairTexts]) -> Result<Vec<f32>, RewardError>;
+
+    /// One optimizer step on the mean Bradley-Terry loss of pairs; gives that loss, in nats, before the step.
+    ///
+    /// # Errors
+    /// When the runtime fails, or the loss is not finite.
+    fn train_step(&mut self, pairs: &[PairTexts], learning_rate: f32) -> Result<f64, RewardError>;
+
+    /// Everything that training changes.
+    fn state(&self) -> ModelState;
+
+    /// Goes back to a state of this model.
+    ///
+    /// # Errors
+    /// [`RewardError::State`] when the state is another model's.
+    fn restore(&mut self, state: &ModelState) -> Result<(), RewardError>;
+}
+
+/// Parameters and moments of a model, by name, and the number of steps taken.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ModelState {
+    /// Optimizer steps taken.
+    pub step: u64,
+    /// Name and values; shapes are the model's own.
+    pub tensors: Vec<(String, Vec<f32>)>,
+}
+
+/// Errors of reward models.
+#[derive(Debug, thiserror::Error)]
+pub enum RewardError {
+    /// The feature cache failed.
+    #[error("failed to use the feature cache `{}`", path.display())]
+    Cache {
+        /// The folder of the feature file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A reward, margin or loss is infinite or not a number.
+    #[error("the model gave a {what} that is not finite ({value})")]
+    NotFinite {
+        /// What was computed.
+        what: &'static str,
+        /// The value.
+        value: f32,
+    },
+    /// A saved state does not belong to the model.
+    #[error("saved state does not fit the model: {0}")]
+    State(String),
+}

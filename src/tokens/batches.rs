@@ -26,7 +26,11 @@ pub struct Batch {
 /// The batches come in a fixed shuffled order: long and short ones mix, so that
 /// a rate measured early holds to the end.
 #[must_use]
-pub fn plan_batches(texts: &[TextIndex], n_tokens: impl Fn(TextIndex) -> usize, token_budget: usize) -> Vec<Batch> {
+pub fn plan_batches(
+    texts: &[TextIndex],
+    n_tokens: impl Fn(TextIndex) -> usize,
+    token_budget: usize,
+) -> Vec<Batch> {
     let padded = |text: TextIndex| n_tokens(text).max(1).next_multiple_of(LENGTH_STEP);
     let mut sorted = texts.to_vec();
     sorted.sort_by_key(|&text| (padded(text), text));

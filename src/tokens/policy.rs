@@ -45,7 +45,9 @@ impl TokenPolicy {
     /// [`TokensError::Policy`] when a limit is zero or leaves no room.
     pub fn validate(&self) -> Result<(), TokensError> {
         if self.max_response_tokens == 0 {
-            return Err(TokensError::Policy("`max_response_tokens` must be at least 1".into()));
+            return Err(TokensError::Policy(
+                "`max_response_tokens` must be at least 1".into(),
+            ));
         }
         if self.max_response_tokens + SPECIAL_TOKENS > self.max_length_tokens {
             return Err(TokensError::Policy(format!(
@@ -114,7 +116,12 @@ impl TextEncoder {
     ///
     /// # Errors
     /// [`TokensError::Encode`] when the tokenizer fails on a text.
-    pub fn encode_pair(&self, prompt: &str, chosen: &str, rejected: &str) -> Result<[Encoded; 2], TokensError> {
+    pub fn encode_pair(
+        &self,
+        prompt: &str,
+        chosen: &str,
+        rejected: &str,
+    ) -> Result<[Encoded; 2], TokensError> {
         let prompt = self.ids(prompt)?;
         Ok([
             self.join(&prompt, &self.ids(chosen)?),

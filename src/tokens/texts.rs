@@ -86,7 +86,10 @@ impl TextsBuilder {
     /// # Errors
     /// When the scratch file cannot be flushed or mapped.
     pub fn finish(self) -> Result<Texts, TokensError> {
-        let file = self.scratch.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        let file = self
+            .scratch
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
         Ok(Texts {
             tokens: MappedFile::of(&file)?,
             entries: self.entries,
@@ -151,7 +154,8 @@ mod tests {
             response_cut: false,
         };
         let mut builder = TextsBuilder::new(&std::env::temp_dir()).unwrap();
-        let indices = [&[1, 2, 3][..], &[4, 5], &[1, 2, 3]].map(|ids| builder.add(&text(ids)).unwrap());
+        let indices =
+            [&[1, 2, 3][..], &[4, 5], &[1, 2, 3]].map(|ids| builder.add(&text(ids)).unwrap());
         assert_eq!(indices, [0, 1, 0]);
         let texts = builder.finish().unwrap();
         assert_eq!(texts.len(), 2);

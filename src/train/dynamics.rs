@@ -1,0 +1,102 @@
+//! Training dynamics in memory: every pair's margins over the epochs of two models.
+
+/// Bradley-Terry loss of a margin: `softplus(-margin)`, in nats.
+#[must_use]
+pub fn loss(margin: f32) -> f64 {
+    let margin = f64::from(margin);
+    // not -ln(sigmoid(m)): infinite below a margin of about -700
+    (-margin).max(0.0) + (-margin.abs()).exp().ln_1p()
+}
+
+/// One model's margins and selections, `[n_epochs, n_pairs]`, epoch by epoch.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ModelDynamics {
+    /// Margin before the update that uses the pair.
+    pub margin_online: Vec<f32>,
+    /// Margin when the epoch ended.
+    pub margin_end: Vec<f32>,
+    /// Whether the pair was selected for this model's update (by the peer, in peer review).
+    pub selected: Vec<bool>,
+}
+
+/// Both models' dynamics over the same pairs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Dynamics {
+    /// Number of pairs.
+    pub n_pairs: usize,
+    /// Epochs recorded.
+    pub n_epochs: usize,
+    /// Models `a` and `b`.
+    pub models: [ModelDynamics; 2],
+    /// Drop rate of each epoch.
+    pub drop_rates: Vec<f64>,
+}
+
+impl Dynamics {
+    /// Dynamics of `n_pairs` with no epoch yet.
+    #[must_use]
+    pub fn new(n_pairs: usize) -> Self {
+        Self {
+            n_pairs,
+            ..Self::default()
+        }
+    }
+
+    /// Appends an epoch; returns its number.
+    pub(super) fn push_epoch(&mut self, drop_rate: f64) -> usize {
+        let n = self.n_pairs;
+        for model in &mut self.models {
+            model
+                .margin_online
+                .resize(model.margin_online.len() + n, 0.0);
+            model.margin_end.resize(model.margin_end.len() + n, 0.0);
+            model.selected.resize(model.selected.len() + n, false);
+        }
+        self.drop_rates.push(drop_rate);
+        self.n_epochs += 1;
+        self.n_epochs - 1
+    }
+
+    /// One model's online margins in an epoch: `[n_pairs]`.
+    #[must_use]
+    pub fn online(&self, model: usize, epoch: usize) -> &[f32] {
+        &self.models[model].margin_online[self.span(epoch)]
+    }
+
+    /// One model's margins at the end of an epoch: `[n_pairs]`.
+    #[must_use]
+    pub fn end(&self, model: usize, epoch: usize) -> &[f32] {
+        &self.models[model].margin_end[self.span(epoch)]
+    }
+
+    /// Which pairs one model was trained on in an epoch: `[n_pairs]`.
+    #[must_use]
+    pub fn selected(&self, model: usize, epoch: usize) -> &[bool] {
+        &self.models[model].selected[self.span(epoch)]
+    }
+
+    pub(super) fn span(&self, epoch: usize) -> std::ops::Range<usize> {
+        epoch * self.n_pairs..(epoch + 1) * self.n_pairs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loss_is_stable_at_both_ends() {
+        // numpy: np.logaddexp(0, -m) for m in (-800, -1, 0, 30)
+        for (margin, expected) in [
+            (-800.0, 800.0),
+            (-1.0, 1.313_261_687_518_222_8),
+            (0.0, std::f64::consts::LN_2),
+            (30.0, 9.357_622_968_839_299e-14),
+        ] {
+            assert!(
+                (loss(margin) - expected).abs() <= 1e-12 * expected.max(1e-3),
+                "{margin}"
+            );
+        }
+    }
+}
