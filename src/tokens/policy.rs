@@ -25,7 +25,7 @@ pub enum Overlong {
 /// The response keeps its first `max_response_tokens`; the prompt keeps its
 /// last tokens in what the response leaves of `max_length_tokens`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct TokenPolicy {
     /// Tokens of a text in all, special tokens included.
     pub max_length_tokens: usize,
@@ -37,6 +37,16 @@ pub struct TokenPolicy {
 
 /// Special tokens around prompt and response.
 const SPECIAL_TOKENS: usize = 3;
+
+impl Default for TokenPolicy {
+    fn default() -> Self {
+        Self {
+            max_length_tokens: 160,
+            max_response_tokens: 128,
+            overlong: Overlong::TruncateLeft,
+        }
+    }
+}
 
 impl TokenPolicy {
     /// Checks that a response fits.

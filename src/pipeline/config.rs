@@ -1,0 +1,367 @@
+//! Everything that can change a decision: one checked configuration.
+//!
+//! Defaults, then a run file, then flags become one [`RunConfig`]; `--show-config`
+//! prints it and the manifest keeps it. Every key is explained in `docs/run-file.md`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::PipelineError;
+use crate::filter::{Curriculum, Exchange};
+use crate::tokens::TokenPolicy;
+use crate::train::Schedule;
+
+/// A run, completely described.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Seed of plantings, views, initial heads and shuffles.
+    pub seed: u64,
+    /// How rows become pairs.
+    pub data: DataConfig,
+    /// What of a text the models read.
+    pub tokens: TokenPolicy,
+    /// Model `a`.
+    pub model_a: ModelConfig,
+    /// Model `b`.
+    pub model_b: ModelConfig,
+    /// Held-out margins by cross-fitting.
+    pub cross_fit: CrossFitConfig,
+    /// The unfiltered pass that estimates the noise rate.
+    pub first_pass: FirstPassConfig,
+    /// The filtered pass that decides.
+    pub second_pass: SecondPassConfig,
+    /// Planted flips.
+    pub planting: PlantingConfig,
+    /// From scores to tags.
+    pub tags: TagsConfig,
+    /// What the cleaned file leaves out.
+    pub removal: RemovalConfig,
+}
+
+/// How rows become pairs.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// `prompt=NAME,chosen=NAME,rejected=NAME`; empty: detected.
+    pub columns: Vec<String>,
+    /// Column that names a pair's source, for the report; empty: `source` where there is one.
+    pub source_column: String,
+}
+
+/// One reward model: a backbone's features, the part of them that it sees, and a head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// `minilm`, `mpnet`, or a folder with config.json, model.safetensors and tokenizer.json.
+    pub backbone: String,
+    /// Pooled features that the model may see: `cls`, `mean`, `max`.
+    pub pools: Vec<Pool>,
+    /// Share of these features that it sees, drawn by seed; 0 to 1.
+    pub feature_share: f64,
+    /// Head artifacts: a name under `pipelines/heads/`, or a folder.
+    pub head: String,
+    /// Width of the head's hidden layer, where it has one.
+    pub hidden: usize,
+}
+
+/// How the tokens' hidden states become one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pool {
+    /// The first token.
+    Cls,
+    /// Mean over the response's tokens.
+    Mean,
+    /// Largest value over the response's tokens.
+    Max,
+}
+
+/// Held-out margins by cross-fitting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CrossFitConfig {
+    /// Folds; 0 switches it off.
+    pub folds: usize,
+    /// Epochs of each fold.
+    pub epochs: usize,
+}
+
+/// Optimizer and epochs of the unfiltered pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FirstPassConfig {
+    /// Full passes over the pairs.
+    pub epochs: usize,
+    /// Peak learning rate of `AdamW`.
+    pub learning_rate: f64,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// Decoupled weight decay of `AdamW`.
+    pub weight_decay: f64,
+    /// Pairs scored, and selected from, at a time.
+    pub batch_size_pairs: usize,
+}
+
+/// Optimizer, epochs and filter of the pass that decides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecondPassConfig {
+    /// Full passes over the pairs.
+    pub epochs: usize,
+    /// Trainings, from different seeds, whose scores are averaged.
+    pub members: usize,
+    /// Peak learning rate of `AdamW`.
+    pub learning_rate: f64,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// Decoupled weight decay of `AdamW`.
+    pub weight_decay: f64,
+    /// Pairs scored, and selected from, at a time.
+    pub batch_size_pairs: usize,
+    /// Who selects what a model trains on.
+    pub exchange: Exchange,
+    /// Order of an epoch.
+    pub curriculum: Curriculum,
+    /// Exponent on the noise rate in the drop rate.
+    pub drop_exponent: f64,
+    /// Epochs until the drop rate is reached.
+    pub ramp_epochs: usize,
+    /// Share of wrong labels to assume; negative: the first pass's estimate.
+    pub noise_rate: f64,
+}
+
+/// Planted flips.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlantingConfig {
+    /// Share of the pairs planted in a round.
+    pub share: f64,
+    /// At least this many, as far as 30% of the pairs allow.
+    pub at_least: usize,
+    /// At most this many.
+    pub at_most: usize,
+}
+
+/// From scores to tags.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TagsConfig {
+    /// False-discovery rate that `incorrect` may have at most.
+    pub fdr: f64,
+}
+
+/// What the cleaned file leaves out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RemovalConfig {
+    /// Largest share of the pairs that may be removed as incorrect.
+    pub max_share: f64,
+    /// Column whose every value is held to `max_share` as well; empty: none.
+    pub max_per_column: String,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            backbone: "minilm".into(),
+            pools: vec![Pool::Cls, Pool::Mean, Pool::Max],
+            feature_share: 0.6,
+            head: "linear".into(),
+            hidden: 64,
+        }
+    }
+}
+
+impl Default for CrossFitConfig {
+    fn default() -> Self {
+        Self { folds: 5, epochs: 3 }
+    }
+}
+
+impl Default for FirstPassConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 4,
+            learning_rate: 1e-3,
+            schedule: Schedule::Constant,
+            weight_decay: 0.01,
+            batch_size_pairs: 64,
+        }
+    }
+}
+
+impl Default for SecondPassConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 8,
+            members: 1,
+            learning_rate: 1e-3,
+            schedule: Schedule::Constant,
+            weight_decay: 0.01,
+            batch_size_pairs: 64,
+            exchange: Exchange::PeerReview,
+            curriculum: Curriculum::None,
+            drop_exponent: 1.0,
+            ramp_epochs: 2,
+            noise_rate: -1.0,
+        }
+    }
+}
+
+impl Default for PlantingConfig {
+    fn default() -> Self {
+        Self {
+            share: 0.05,
+            at_least: 200,
+            at_most: 5000,
+        }
+    }
+}
+
+impl Default for TagsConfig {
+    fn default() -> Self {
+        Self { fdr: 0.1 }
+    }
+}
+
+impl Default for RemovalConfig {
+    fn default() -> Self {
+        Self {
+            max_share: 0.3,
+            max_per_column: String::new(),
+        }
+    }
+}
+
+/// The run files that ship with the program, by name.
+pub const SHIPPED: [(&str, &str); 3] = [
+    ("crm", include_str!("../../pipelines/crm.toml")),
+    ("independent", include_str!("../../pipelines/independent.toml")),
+    ("quick", include_str!("../../pipelines/quick.toml")),
+];
+
+impl RunConfig {
+    /// Reads a shipped run file by name, or a file of the user's.
+    ///
+    /// # Errors
+    /// [`PipelineError::RunFile`] when it cannot be read, has an unknown key, or a value of the wrong type.
+    pub fn load(name_or_path: &str) -> Result<Self, PipelineError> {
+        let failed = |reason: String| PipelineError::RunFile {
+            name: name_or_path.to_owned(),
+            reason,
+        };
+        let text = match SHIPPED.iter().find(|(name, _)| *name == name_or_path) {
+            Some((_, text)) => (*text).to_owned(),
+            None => {
+                let path = Path::new(name_or_path);
+                if !path.exists() && path.extension().is_none() {
+                    let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+                    return Err(failed(format!("no such file, and the pipelines are {}", names.join(", "))));
+                }
+                std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?
+            }
+        };
+        toml::from_str(&text).map_err(|error| failed(error.to_string().trim_end().to_owned()))
+    }
+
+    /// The configuration as a run file.
+    ///
+    /// # Panics
+    /// Never: every field is a TOML value.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("every field is a TOML value")
+    }
+
+    /// Both models' settings.
+    #[must_use]
+    pub fn models(&self) -> [&ModelConfig; 2] {
+        [&self.model_a, &self.model_b]
+    }
+
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// [`PipelineError::Config`] naming the first key whose value is out of range.
+    pub fn validate(&self) -> Result<(), PipelineError> {
+        self.tokens
+            .validate()
+            .map_err(|error| PipelineError::Config(error.to_string()))?;
+        for (name, model) in [("model_a", &self.model_a), ("model_b", &self.model_b)] {
+            check(!model.pools.is_empty(), || format!("`{name}.pools` is empty"))?;
+            within(&format!("{name}.feature_share"), model.feature_share, 0.01, 1.0)?;
+            check(model.hidden > 0, || format!("`{name}.hidden` must be at least 1"))?;
+        }
+        check(self.cross_fit.folds != 1, || "`cross_fit.folds` = 1 leaves nothing to train on".into())?;
+        let passes = [
+            ("first_pass", self.first_pass.epochs, self.first_pass.learning_rate, self.first_pass.batch_size_pairs),
+            ("second_pass", self.second_pass.epochs, self.second_pass.learning_rate, self.second_pass.batch_size_pairs),
+        ];
+        for (name, epochs, learning_rate, batch) in passes {
+            check(epochs > 0, || format!("`{name}.epochs` must be at least 1"))?;
+            check(batch > 0, || format!("`{name}.batch_size_pairs` must be at least 1"))?;
+            within(&format!("{name}.learning_rate"), learning_rate, 1e-9, 10.0)?;
+        }
+        within("first_pass.weight_decay", self.first_pass.weight_decay, 0.0, 100.0)?;
+        within("second_pass.weight_decay", self.second_pass.weight_decay, 0.0, 100.0)?;
+        within("second_pass.drop_exponent", self.second_pass.drop_exponent, 0.1, 10.0)?;
+        within("second_pass.noise_rate", self.second_pass.noise_rate, -1.0, 0.5)?;
+        check(self.second_pass.members > 0, || "`second_pass.members` must be at least 1".into())?;
+        within("planting.share", self.planting.share, 0.001, 0.3)?;
+        check(self.planting.at_least <= self.planting.at_most, || {
+            "`planting.at_least` is above `planting.at_most`".into()
+        })?;
+        within("tags.fdr", self.tags.fdr, 0.001, 0.5)?;
+        within("removal.max_share", self.removal.max_share, 0.0, 1.0)
+    }
+
+    /// Head artifacts of a model: the folder named, or `None` for a shipped head.
+    #[must_use]
+    pub fn head_folder(model: &ModelConfig) -> Option<PathBuf> {
+        let path = Path::new(&model.head);
+        (path.components().count() > 1 || path.is_dir()).then(|| path.to_owned())
+    }
+}
+
+fn check(ok: bool, message: impl FnOnce() -> String) -> Result<(), PipelineError> {
+    if ok { Ok(()) } else { Err(PipelineError::Config(message())) }
+}
+
+fn within(key: &str, value: f64, low: f64, high: f64) -> Result<(), PipelineError> {
+    check((low..=high).contains(&value), || {
+        format!("`{key}` = {value}: expected {low} to {high}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_run_files_are_valid_and_differ() {
+        let all: Vec<RunConfig> = SHIPPED.iter().map(|(name, _)| RunConfig::load(name).expect(name)).collect();
+        for config in &all {
+            config.validate().expect("shipped");
+            assert_eq!(toml::from_str::<RunConfig>(&config.to_toml()).expect("round trip"), *config);
+        }
+        assert_eq!(all[0], RunConfig::default(), "`crm` states the defaults");
+        assert_eq!(all[1].second_pass.exchange, Exchange::Independent);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        let mut config = RunConfig::default();
+        config.tags.fdr = 2.0;
+        assert_eq!(
+            config.validate().unwrap_err().to_string(),
+            "run settings: `tags.fdr` = 2: expected 0.001 to 0.5"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        std::fs::write(&path, "[tags]\nfrd = 0.1\n").unwrap();
+        let error = RunConfig::load(path.to_str().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("unknown field `frd`"), "{error}");
+    }
+}
