@@ -176,7 +176,10 @@ impl Default for ModelConfig {
 
 impl Default for CrossFitConfig {
     fn default() -> Self {
-        Self { folds: 5, epochs: 3 }
+        Self {
+            folds: 5,
+            epochs: 3,
+        }
     }
 }
 
@@ -238,7 +241,10 @@ impl Default for RemovalConfig {
 /// The run files that ship with the program, by name.
 pub const SHIPPED: [(&str, &str); 3] = [
     ("crm", include_str!("../../pipelines/crm.toml")),
-    ("independent", include_str!("../../pipelines/independent.toml")),
+    (
+        "independent",
+        include_str!("../../pipelines/independent.toml"),
+    ),
     ("quick", include_str!("../../pipelines/quick.toml")),
 ];
 
@@ -258,7 +264,10 @@ impl RunConfig {
                 let path = Path::new(name_or_path);
                 if !path.exists() && path.extension().is_none() {
                     let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-                    return Err(failed(format!("no such file, and the pipelines are {}", names.join(", "))));
+                    return Err(failed(format!(
+                        "no such file, and the pipelines are {}",
+                        names.join(", ")
+                    )));
                 }
                 std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?
             }
@@ -290,25 +299,70 @@ impl RunConfig {
             .validate()
             .map_err(|error| PipelineError::Config(error.to_string()))?;
         for (name, model) in [("model_a", &self.model_a), ("model_b", &self.model_b)] {
-            check(!model.pools.is_empty(), || format!("`{name}.pools` is empty"))?;
-            within(&format!("{name}.feature_share"), model.feature_share, 0.01, 1.0)?;
-            check(model.hidden > 0, || format!("`{name}.hidden` must be at least 1"))?;
+            check(!model.pools.is_empty(), || {
+                format!("`{name}.pools` is empty")
+            })?;
+            within(
+                &format!("{name}.feature_share"),
+                model.feature_share,
+                0.01,
+                1.0,
+            )?;
+            check(model.hidden > 0, || {
+                format!("`{name}.hidden` must be at least 1")
+            })?;
         }
-        check(self.cross_fit.folds != 1, || "`cross_fit.folds` = 1 leaves nothing to train on".into())?;
+        check(self.cross_fit.folds != 1, || {
+            "`cross_fit.folds` = 1 leaves nothing to train on".into()
+        })?;
         let passes = [
-            ("first_pass", self.first_pass.epochs, self.first_pass.learning_rate, self.first_pass.batch_size_pairs),
-            ("second_pass", self.second_pass.epochs, self.second_pass.learning_rate, self.second_pass.batch_size_pairs),
+            (
+                "first_pass",
+                self.first_pass.epochs,
+                self.first_pass.learning_rate,
+                self.first_pass.batch_size_pairs,
+            ),
+            (
+                "second_pass",
+                self.second_pass.epochs,
+                self.second_pass.learning_rate,
+                self.second_pass.batch_size_pairs,
+            ),
         ];
         for (name, epochs, learning_rate, batch) in passes {
             check(epochs > 0, || format!("`{name}.epochs` must be at least 1"))?;
-            check(batch > 0, || format!("`{name}.batch_size_pairs` must be at least 1"))?;
+            check(batch > 0, || {
+                format!("`{name}.batch_size_pairs` must be at least 1")
+            })?;
             within(&format!("{name}.learning_rate"), learning_rate, 1e-9, 10.0)?;
         }
-        within("first_pass.weight_decay", self.first_pass.weight_decay, 0.0, 100.0)?;
-        within("second_pass.weight_decay", self.second_pass.weight_decay, 0.0, 100.0)?;
-        within("second_pass.drop_exponent", self.second_pass.drop_exponent, 0.1, 10.0)?;
-        within("second_pass.noise_rate", self.second_pass.noise_rate, -1.0, 0.5)?;
-        check(self.second_pass.members > 0, || "`second_pass.members` must be at least 1".into())?;
+        within(
+            "first_pass.weight_decay",
+            self.first_pass.weight_decay,
+            0.0,
+            100.0,
+        )?;
+        within(
+            "second_pass.weight_decay",
+            self.second_pass.weight_decay,
+            0.0,
+            100.0,
+        )?;
+        within(
+            "second_pass.drop_exponent",
+            self.second_pass.drop_exponent,
+            0.1,
+            10.0,
+        )?;
+        within(
+            "second_pass.noise_rate",
+            self.second_pass.noise_rate,
+            -1.0,
+            0.5,
+        )?;
+        check(self.second_pass.members > 0, || {
+            "`second_pass.members` must be at least 1".into()
+        })?;
         within("planting.share", self.planting.share, 0.001, 0.3)?;
         check(self.planting.at_least <= self.planting.at_most, || {
             "`planting.at_least` is above `planting.at_most`".into()
@@ -326,7 +380,11 @@ impl RunConfig {
 }
 
 fn check(ok: bool, message: impl FnOnce() -> String) -> Result<(), PipelineError> {
-    if ok { Ok(()) } else { Err(PipelineError::Config(message())) }
+    if ok {
+        Ok(())
+    } else {
+        Err(PipelineError::Config(message()))
+    }
 }
 
 fn within(key: &str, value: f64, low: f64, high: f64) -> Result<(), PipelineError> {
@@ -341,10 +399,16 @@ mod tests {
 
     #[test]
     fn shipped_run_files_are_valid_and_differ() {
-        let all: Vec<RunConfig> = SHIPPED.iter().map(|(name, _)| RunConfig::load(name).expect(name)).collect();
+        let all: Vec<RunConfig> = SHIPPED
+            .iter()
+            .map(|(name, _)| RunConfig::load(name).expect(name))
+            .collect();
         for config in &all {
             config.validate().expect("shipped");
-            assert_eq!(toml::from_str::<RunConfig>(&config.to_toml()).expect("round trip"), *config);
+            assert_eq!(
+                toml::from_str::<RunConfig>(&config.to_toml()).expect("round trip"),
+                *config
+            );
         }
         assert_eq!(all[0], RunConfig::default(), "`crm` states the defaults");
         assert_eq!(all[1].second_pass.exchange, Exchange::Independent);
@@ -361,7 +425,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine.toml");
         std::fs::write(&path, "[tags]\nfrd = 0.1\n").unwrap();
-        let error = RunConfig::load(path.to_str().unwrap()).unwrap_err().to_string();
+        let error = RunConfig::load(path.to_str().unwrap())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("unknown field `frd`"), "{error}");
     }
 }

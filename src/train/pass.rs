@@ -66,8 +66,9 @@ pub struct PassOptions {
 /// A pair as training sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrainPair {
-    /// Chosen and rejected text; the other way round where the pair is planted.
-    pub texts: PairTexts,
+    /// Chosen and rejected text of each model (their tokenizers may differ); the
+    /// other way round where the pair is planted.
+    pub texts: [PairTexts; 2],
     /// Hash of the pair's id: orders what margins leave equal.
     pub tie: u64,
 }
@@ -155,8 +156,9 @@ fn train_epoch(
     };
     let n_batches = pairs.len().div_ceil(options.batch_size_pairs).max(1);
     for (number, batch) in plan.order.chunks(options.batch_size_pairs).enumerate() {
-        let texts: Vec<PairTexts> = batch.iter().map(|&i| pairs[i as usize].texts).collect();
-        let margins = both(models, epoch, |model, _| model.margins(&texts))?;
+        let margins = both(models, epoch, |model, which| {
+            model.margins(&texts_of(pairs, batch, which))
+        })?;
         for (recorded, margins) in dynamics.models.iter_mut().zip(&margins) {
             for (&i, &margin) in batch.iter().zip(margins) {
                 recorded.margin_online[span.start + i as usize] = margin;
@@ -179,10 +181,7 @@ fn train_epoch(
         let done = progress_of_pass(epoch, number, n_batches, options.epochs);
         let learning_rate = options.learning_rate * options.schedule.factor(done);
         both(models, epoch, |model, which| {
-            let own: Vec<PairTexts> = kept[which]
-                .iter()
-                .map(|&i| pairs[i as usize].texts)
-                .collect();
+            let own = texts_of(pairs, &kept[which], which);
             if own.is_empty() {
                 return Ok(());
             }
@@ -191,11 +190,11 @@ fn train_epoch(
         })?;
         progress.advance(batch.len() as u64);
     }
-    let all: Vec<PairTexts> = pairs.iter().map(|pair| pair.texts).collect();
-    let ends = both(models, epoch, |model, _| {
-        let mut margins = Vec::with_capacity(all.len());
-        for chunk in all.chunks(EVALUATION_PAIRS) {
-            margins.extend(model.margins(chunk)?);
+    let ends = both(models, epoch, |model, which| {
+        let mut margins = Vec::with_capacity(pairs.len());
+        for chunk in pairs.chunks(EVALUATION_PAIRS) {
+            let texts: Vec<PairTexts> = chunk.iter().map(|pair| pair.texts[which]).collect();
+            margins.extend(model.margins(&texts)?);
         }
         Ok(margins)
     })?;
@@ -245,6 +244,13 @@ fn select_batch(
             .map(|(&i, _)| i)
             .collect()
     })
+}
+
+fn texts_of(pairs: &[TrainPair], which_pairs: &[u32], model: usize) -> Vec<PairTexts> {
+    which_pairs
+        .iter()
+        .map(|&i| pairs[i as usize].texts[model])
+        .collect()
 }
 
 /// Runs both models side by side.
@@ -332,7 +338,7 @@ mod tests {
             .map(|i| {
                 let (low, high) = (i % 20, 20 + (i * 7) % 20);
                 TrainPair {
-                    texts: if i % 7 == 0 { [low, high] } else { [high, low] },
+                    texts: [if i % 7 == 0 { [low, high] } else { [high, low] }; 2],
                     tie: u64::from(i).wrapping_mul(0x9E37_79B9_7F4A_7C15),
                 }
             })
