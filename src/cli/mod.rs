@@ -1,1 +1,73 @@
 //! The command line: clap types, one file per subcommand, and everything that is printed.
+
+mod progress;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit code: done, with findings that `--fail-on` names.
+const FINDINGS: u8 = 1;
+/// Exit code: could not run.
+const FAILED: u8 = 2;
+
+/// Finds wrong and undecidable labels in preference data, says how sure it is, and keeps what it removed
+#[derive(Debug, Parser)]
+#[command(name = "prefclean", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Clean a dataset: tags with evidence for every pair, a cleaned file, and a report
+    Run(Box<run::RunArgs>),
+}
+
+/// How a command that could run has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing to report by exit code.
+    Done,
+    /// Findings that the user asked to fail on.
+    Findings,
+}
+
+/// Parses the command line, runs the command, and prints its error and hint.
+#[must_use]
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(FINDINGS),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(&error);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// A reader that went away early, as `head` does, is not an error.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "errors are for the user's eyes")]
+fn print_error(error: &anyhow::Error) {
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  caused by: {cause}");
+    }
+    if let Some(hint) = hint(error) {
+        eprintln!("hint: {hint}");
+    }
+}

@@ -1,0 +1,237 @@
+//! `prefclean run`: the whole job.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use super::progress::TerminalProgress;
+use super::{Outcome, print};
+use crate::filter::{Curriculum, Exchange};
+use crate::pipeline::{self, RunConfig, RunRequest};
+use crate::report;
+use crate::reward::Device;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  prefclean run hh-rlhf.parquet -o clean.parquet
+  prefclean run 'data/train-*.parquet' -o clean.parquet --fdr 0.05
+  prefclean run pairs.jsonl.gz --run-dir audit --json
+  prefclean run pairs.parquet --show-config > mine.toml")]
+pub struct RunArgs {
+    /// Parquet or JSON Lines files (plain, gz, zst), folders, or globs
+    #[arg(required_unless_present = "show_config")]
+    inputs: Vec<String>,
+
+    /// Cleaned file to write; without it only the run directory is made
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    output: Option<PathBuf>,
+
+    /// Folder of report, tags and everything else; default: beside the output, NAME.prefclean
+    #[arg(long, value_name = "FOLDER", help_heading = "Output")]
+    run_dir: Option<PathBuf>,
+
+    /// Leave out the columns that start with `prefclean_`
+    #[arg(long, help_heading = "Output")]
+    no_extra_columns: bool,
+
+    /// Print the report as JSON instead of a table
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+
+    /// No progress, no notes, no table
+    #[arg(short, long, help_heading = "Output")]
+    quiet: bool,
+
+    /// End with exit code 1 when the verdict is this; may be given more than once
+    #[arg(long, value_name = "FINDING", help_heading = "Output")]
+    fail_on: Vec<FailOn>,
+
+    /// Explain one pair: why it has its tag (also on a finished run)
+    #[arg(long, value_name = "PAIR_ID", help_heading = "Output")]
+    explain: Option<String>,
+
+    /// Run file: crm, independent, quick, or a TOML file; default: crm
+    #[arg(long, value_name = "NAME|FILE", default_value = "crm", hide_default_value = true, help_heading = "Settings")]
+    pipeline: String,
+
+    /// Print the checked settings as a run file and stop
+    #[arg(long, help_heading = "Settings")]
+    show_config: bool,
+
+    /// Say what would be done, with an estimate of time and memory, and stop
+    #[arg(long, help_heading = "Settings")]
+    dry_run: bool,
+
+    /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME; default: detected
+    #[arg(long, value_delimiter = ',', value_name = "ROLE=NAME", help_heading = "Settings")]
+    columns: Vec<String>,
+
+    /// Column that names a pair's source, for the report; default: `source` where there is one
+    #[arg(long, value_name = "COLUMN", help_heading = "Settings")]
+    source_column: Option<String>,
+
+    /// False-discovery rate of the tag `incorrect`, 0.001 to 0.5; default: 0.1
+    #[arg(long, value_name = "RATE", help_heading = "Settings")]
+    fdr: Option<f64>,
+
+    /// Largest share of the pairs that may be removed as incorrect, 0 to 1; default: 0.3
+    #[arg(long, value_name = "SHARE", help_heading = "Settings")]
+    max_remove: Option<f64>,
+
+    /// Column whose every value is held to the same share
+    #[arg(long, value_name = "COLUMN", help_heading = "Settings")]
+    max_remove_per: Option<String>,
+
+    /// Seed of plantings, views, initial heads and shuffles; default: 0
+    #[arg(long, help_heading = "Settings")]
+    seed: Option<u64>,
+
+    /// Backbone of both models: minilm, mpnet, or a folder; default: minilm
+    #[arg(long, value_name = "NAME|FOLDER", help_heading = "Models")]
+    backbone: Option<String>,
+
+    /// Backbone of model b alone
+    #[arg(long, value_name = "NAME|FOLDER", help_heading = "Models")]
+    backbone_b: Option<String>,
+
+    /// Head of both models: linear, mlp, mlp-relu, mlp-tanh, mlp-layernorm, or a folder of training artifacts
+    #[arg(long, value_name = "NAME|FOLDER", help_heading = "Models")]
+    head: Option<String>,
+
+    /// Longest text in tokens; default: see --show-config
+    #[arg(long, value_name = "TOKENS", help_heading = "Models")]
+    max_length_tokens: Option<usize>,
+
+    /// Most tokens of a response; default: see --show-config
+    #[arg(long, value_name = "TOKENS", help_heading = "Models")]
+    max_response_tokens: Option<usize>,
+
+    /// Epochs of the second pass
+    #[arg(long, help_heading = "Training")]
+    epochs: Option<usize>,
+
+    /// Who selects what a model trains on
+    #[arg(long, value_enum, help_heading = "Training")]
+    exchange: Option<ExchangeArg>,
+
+    /// Order of the pairs in an epoch
+    #[arg(long, value_enum, help_heading = "Training")]
+    curriculum: Option<CurriculumArg>,
+
+    /// Where the models run: auto, cpu, cuda, cuda:N
+    #[arg(long, default_value = "auto", help_heading = "Runtime")]
+    device: Device,
+
+    /// ONNX Runtime library to load
+    #[arg(long, value_name = "FILE", help_heading = "Runtime")]
+    ort_lib: Option<PathBuf>,
+
+    /// Fetch nothing
+    #[arg(long, help_heading = "Runtime")]
+    offline: bool,
+
+    /// Threads; default: all cores
+    #[arg(long, help_heading = "Runtime")]
+    threads: Option<usize>,
+
+    /// Start afresh instead of going on from the run directory
+    #[arg(long, help_heading = "Runtime")]
+    no_resume: bool,
+}
+
+/// What `--fail-on` can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// The models cannot tell wrong labels from right ones
+    CannotTell,
+    /// Pairs are tagged incorrect
+    Incorrect,
+    /// Rows cannot be read as pairs
+    Unusable,
+}
+
+/// [`Exchange`] as an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ExchangeArg {
+    /// Each model trains on what the other selects
+    PeerReview,
+    /// Control: each model trains on its own selection
+    SelfReview,
+    /// Control: both models train on everything
+    Independent,
+}
+
+/// [`Curriculum`] as an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CurriculumArg {
+    /// Shuffled; dropped per batch
+    None,
+    /// Easy to hard; dropped per batch (cancels the filter: for comparison)
+    GlobalSort,
+    /// Growing stages; dropped over the stage
+    Staged,
+}
+
+impl RunArgs {
+    /// Run file, then flags, checked.
+    fn config(&self) -> anyhow::Result<RunConfig> {
+        let mut config = RunConfig::load(&self.pipeline)?;
+        let set = |target: &mut String, value: &Option<String>| {
+            if let Some(value) = value {
+                target.clone_from(value);
+            }
+        };
+        if !self.columns.is_empty() {
+            config.data.columns.clone_from(&self.columns);
+        }
+        set(&mut config.data.source_column, &self.source_column);
+        set(&mut config.removal.max_per_column, &self.max_remove_per);
+        for model in [&mut config.model_a, &mut config.model_b] {
+            set(&mut model.backbone, &self.backbone);
+            set(&mut model.head, &self.head);
+        }
+        set(&mut config.model_b.backbone, &self.backbone_b);
+        config.tags.fdr = self.fdr.unwrap_or(config.tags.fdr);
+        config.removal.max_share = self.max_remove.unwrap_or(config.removal.max_share);
+        config.seed = self.seed.unwrap_or(config.seed);
+        let tokens = &mut config.tokens;
+        tokens.max_length_tokens = self.max_length_tokens.unwrap_or(tokens.max_length_tokens);
+        tokens.max_response_tokens = self.max_response_tokens.unwrap_or(tokens.max_response_tokens);
+        let pass = &mut config.second_pass;
+        pass.epochs = self.epochs.unwrap_or(pass.epochs);
+        if let Some(exchange) = self.exchange {
+            pass.exchange = match exchange {
+                ExchangeArg::PeerReview => Exchange::PeerReview,
+                ExchangeArg::SelfReview => Exchange::SelfReview,
+                ExchangeArg::Independent => Exchange::Independent,
+            };
+        }
+        if let Some(curriculum) = self.curriculum {
+            pass.curriculum = match curriculum {
+                CurriculumArg::None => Curriculum::None,
+                CurriculumArg::GlobalSort => Curriculum::GlobalSort,
+                CurriculumArg::Staged => Curriculum::Staged,
+            };
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn request(&self) -> anyhow::Result<RunRequest> {
+        Ok(RunRequest {
+            inputs: self.inputs.clone(),
+            output: self.output.clone(),
+            run_dir: self.run_dir.clone(),
+            config: self.config()?,
+            device: self.device,
+            ort_lib: self.ort_lib.clone(),
+            offline: self.offline,
+            threads: self.threads,
+            extra_columns: !self.no_extra_columns,
+            resume: !self.no_resume,
+        })
+    }
+}

@@ -1,0 +1,86 @@
+//! What training left behind for tagging: one small record a row, and the planted scores.
+//!
+//! `run` makes it, `tags.parquet`, `dynamics.parquet` and `planted.parquet` hold
+//! it, and `tag` and `report` read it back from there.
+
+use crate::pairs::{PairId, UnusableReason};
+use crate::tags::Signals;
+use crate::train::Dynamics;
+
+/// All evidence of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// Every row of the inputs, in reading order.
+    pub rows: Vec<RowEvidence>,
+    /// Every pair that the models were trained on, in reading order.
+    pub pairs: Vec<PairEvidence>,
+    /// Scores of planted flips, from the rounds in which they were planted.
+    pub planted: Vec<PlantedScore>,
+    /// Dynamics of `pairs`, each from its deciding round.
+    pub dynamics: Dynamics,
+    /// Distinct values of the source column; empty without one.
+    pub sources: Vec<String>,
+}
+
+/// One row of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowEvidence {
+    /// Which input file.
+    pub input: u32,
+    /// Row in that file, from 0.
+    pub row: u64,
+    /// What became of it.
+    pub state: RowState,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowState {
+    /// It cannot be read as a pair.
+    Unusable(UnusableReason),
+    /// Its sides are identical after truncation.
+    Undecidable(PairId),
+    /// It was trained on: position in [`Evidence::pairs`].
+    Trained(u32),
+}
+
+/// A pair that was trained on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PairEvidence {
+    /// Its id.
+    pub id: PairId,
+    /// Mean within-epoch rank of its online loss, 0 to 1; high is bad.
+    pub score: f64,
+    /// The round that decides: 0 or 1.
+    pub round: u8,
+    /// Signals of models `a` and `b` from their online margins.
+    pub signals: [Signals; 2],
+    /// Mean held-out margin of both models.
+    pub margin_cross_fit: Option<f32>,
+    /// Characters of the chosen response less those of the rejected one.
+    pub length_difference: i64,
+    /// Position in [`Evidence::sources`].
+    pub source: Option<u32>,
+}
+
+/// A planted pair's score in the round where its label was swapped.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlantedScore {
+    /// The pair, by its id with the user's label.
+    pub id: PairId,
+    /// The round, 0 or 1.
+    pub round: u8,
+    /// Its score with the swapped label.
+    pub score: f64,
+}
+
+impl Evidence {
+    /// Scores of planted flips and of all other pairs.
+    #[must_use]
+    pub fn scores(&self) -> (Vec<f64>, Vec<f64>) {
+        (
+            self.planted.iter().map(|planted| planted.score).collect(),
+            self.pairs.iter().map(|pair| pair.score).collect(),
+        )
+    }
+}
