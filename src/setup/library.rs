@@ -274,16 +274,21 @@ pub fn library_version(path: &Path) -> Option<LibraryVersion> {
 /// A version in a library's bytes.
 pub(super) fn version_in(bytes: &[u8]) -> Option<LibraryVersion> {
     let leading = |rest: &[u8]| {
-        let digits = rest.iter().take_while(|b| b.is_ascii_digit() || **b == b'.');
+        let digits = rest
+            .iter()
+            .take_while(|b| b.is_ascii_digit() || **b == b'.');
         parse_version(&String::from_utf8_lossy(rest.get(..digits.count())?))
     };
     let resource = || {
         let key: Vec<u8> = "ProductVersion\0".bytes().flat_map(|b| [b, 0]).collect();
         let mut values = after_each(bytes, &key);
         // UTF-16: drop the high bytes, and the padding before the value
-        values.find_map(|rest| leading(&rest.iter().copied().filter(|b| *b != 0).collect::<Vec<_>>()))
+        values
+            .find_map(|rest| leading(&rest.iter().copied().filter(|b| *b != 0).collect::<Vec<_>>()))
     };
-    after_each(bytes, b"VERS_").find_map(leading).or_else(resource)
+    after_each(bytes, b"VERS_")
+        .find_map(leading)
+        .or_else(resource)
 }
 
 /// Up to 64 bytes after each occurrence of `key`.
