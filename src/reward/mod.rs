@@ -5,6 +5,7 @@
 //! and the training loop know only [`RewardModel`].
 
 pub mod features;
+pub mod runtime;
 
 pub use features::{FeatureStore, Features, View};
 
