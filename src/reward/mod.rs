@@ -4,10 +4,15 @@
 //! [`encoder`]) and a small head that training changes ([`head`]). The filter
 //! and the training loop know only [`RewardModel`].
 
+pub mod encoder;
 pub mod features;
+pub mod head;
 pub mod runtime;
 
+pub use encoder::{EncodeStats, Encoder, encode_texts};
 pub use features::{FeatureStore, Features, View};
+pub use head::HeadModel;
+pub use runtime::{Device, ExecutionDevice, Runtime, RuntimeError};
 
 use std::path::PathBuf;
 
@@ -31,7 +36,10 @@ pub trait RewardModel: Send {
     fn train_step(&mut self, pairs: &[PairTexts], learning_rate: f32) -> Result<f64, RewardError>;
 
     /// Everything that training changes.
-    fn state(&self) -> ModelState;
+    ///
+    /// # Errors
+    /// When the runtime does not hand out its tensors.
+    fn state(&self) -> Result<ModelState, RewardError>;
 
     /// Goes back to a state of this model.
     ///
@@ -52,6 +60,12 @@ pub struct ModelState {
 /// Errors of reward models.
 #[derive(Debug, thiserror::Error)]
 pub enum RewardError {
+    /// The library or a session failed.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A call of a session failed.
+    #[error("ONNX Runtime failed to run a model")]
+    Call(#[from] ort::Error),
     /// The feature cache failed.
     #[error("failed to use the feature cache `{}`", path.display())]
     Cache {

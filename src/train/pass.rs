@@ -110,8 +110,8 @@ pub fn train_pass(
         );
         train_epoch(models, pairs, &ties, options, rate, &mut dynamics, progress)?;
         if let Some((path, key)) = saved {
-            let states = [models[0].state(), models[1].state()];
-            TrainState::save(path, key, &dynamics, &states)?;
+            let [a, b] = both(models, dynamics.n_epochs - 1, |model, _| model.state())?;
+            TrainState::save(path, key, &dynamics, &[a, b])?;
         }
     }
     Ok(dynamics)
@@ -309,11 +309,11 @@ mod tests {
             Ok(margins.iter().map(|&m| super::super::loss(m)).sum::<f64>() / pairs.len() as f64)
         }
 
-        fn state(&self) -> ModelState {
-            ModelState {
+        fn state(&self) -> Result<ModelState, RewardError> {
+            Ok(ModelState {
                 step: self.steps,
                 tensors: vec![("weight".into(), vec![self.weight])],
-            }
+            })
         }
 
         fn restore(&mut self, state: &ModelState) -> Result<(), RewardError> {
