@@ -1,0 +1,205 @@
+//! Builds ONNX graphs: nodes, constants, inputs and outputs with symbolic dimensions.
+
+use std::collections::{HashMap, HashSet};
+
+use super::proto::{
+    AttributeProto, DimProto, GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto,
+    ValueInfoProto, attribute_type,
+};
+
+/// The default operator set of graphs built here.
+pub const OPSET: i64 = 17;
+
+/// Domain of the runtime's own operators.
+pub const MICROSOFT: &str = "com.microsoft";
+
+/// A graph under construction. Values are known by name; fresh names never collide with known ones.
+#[derive(Debug, Default)]
+pub struct Builder {
+    graph: GraphProto,
+    taken: HashSet<String>,
+    counters: HashMap<String, usize>,
+    constants: HashMap<(i32, Vec<i64>, Vec<u8>), String>,
+}
+
+impl Builder {
+    /// An empty graph.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let mut builder = Self::default();
+        builder.graph.name = name.into();
+        builder
+    }
+
+    /// Reserves names that fresh ones must not collide with.
+    pub fn reserve<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+        self.taken.extend(names.into_iter().map(str::to_owned));
+    }
+
+    /// A name not in use, derived from `base`.
+    pub fn fresh(&mut self, base: &str) -> String {
+        let counter = self.counters.entry(base.to_owned()).or_default();
+        loop {
+            let name = if *counter == 0 {
+                base.to_owned()
+            } else {
+                format!("{base}_{counter}")
+            };
+            *counter += 1;
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
+
+    /// Declares a graph input and gives back its name.
+    pub fn input(&mut self, name: &str, elem_type: i32, dims: &[DimProto]) -> String {
+        self.taken.insert(name.to_owned());
+        let value = ValueInfoProto::tensor(name, elem_type, dims.to_vec());
+        self.graph.input.push(value);
+        name.to_owned()
+    }
+
+    /// Declares a value as graph output.
+    pub fn output(&mut self, name: &str, elem_type: i32, dims: &[DimProto]) {
+        let value = ValueInfoProto::tensor(name, elem_type, dims.to_vec());
+        self.graph.output.push(value);
+    }
+
+    /// Adds an initializer under its own name.
+    pub fn initializer(&mut self, tensor: TensorProto) -> String {
+        let name = tensor.name.clone();
+        self.taken.insert(name.clone());
+        self.graph.initializer.push(tensor);
+        name
+    }
+
+    /// Adds an f32 initializer.
+    pub fn f32(&mut self, name: &str, dims: &[i64], data: &[f32]) -> String {
+        self.initializer(TensorProto::from_f32(name, dims, data))
+    }
+
+    /// A small f32 scalar constant; equal ones are shared.
+    pub fn scalar(&mut self, value: f32) -> String {
+        self.constant(TensorProto::from_f32("constant", &[], &[value]))
+    }
+
+    /// A small i64 vector constant; equal ones are shared.
+    pub fn ints(&mut self, values: &[i64]) -> String {
+        let length = i64::try_from(values.len()).expect("a short list of axes or sizes");
+        self.constant(TensorProto::from_i64("constant", &[length], values))
+    }
+
+    /// A constant under a fresh name; equal ones are shared.
+    pub fn constant(&mut self, mut tensor: TensorProto) -> String {
+        let key = (
+            tensor.data_type,
+            tensor.dims.clone(),
+            tensor.raw_data.clone().unwrap_or_default(),
+        );
+        if let Some(name) = self.constants.get(&key) {
+            return name.clone();
+        }
+        tensor.name = self.fresh("constant");
+        self.constants.insert(key, tensor.name.clone());
+        self.initializer(tensor)
+    }
+
+    /// Adds a standard operator with one output.
+    pub fn op(&mut self, op_type: &str, inputs: &[&str], attributes: &[AttributeProto]) -> String {
+        self.op_in("", op_type, inputs, attributes)
+    }
+
+    /// Adds an operator of a domain with one output.
+    pub fn op_in(
+        &mut self,
+        domain: &str,
+        op_type: &str,
+        inputs: &[&str],
+        attributes: &[AttributeProto],
+    ) -> String {
+        let output = self.fresh(op_type);
+        self.op_to(domain, op_type, inputs, &[&output], attributes);
+        output
+    }
+
+    /// Adds an operator that writes to given names.
+    pub fn op_to(
+        &mut self,
+        domain: &str,
+        op_type: &str,
+        inputs: &[&str],
+        outputs: &[&str],
+        attributes: &[AttributeProto],
+    ) {
+        self.taken.extend(outputs.iter().map(|&o| o.to_owned()));
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        self.graph.node.push(NodeProto {
+            input: owned(inputs),
+            output: owned(outputs),
+            name: outputs
+                .first()
+                .map_or(String::new(), |&o| format!("{o}_node")),
+            op_type: op_type.into(),
+            attribute: attributes.to_vec(),
+            domain: domain.into(),
+            ..NodeProto::default()
+        });
+    }
+
+    /// Adds a node as it is.
+    pub fn node(&mut self, node: NodeProto) {
+        self.taken.extend(node.output.iter().cloned());
+        self.graph.node.push(node);
+    }
+
+    /// The finished model, with the default operator set in the given version.
+    #[must_use]
+    pub fn finish(self, opset: i64) -> ModelProto {
+        let import = |domain: &str, version| OperatorSetId {
+            domain: domain.into(),
+            version,
+        };
+        ModelProto {
+            ir_version: 8,
+            producer_name: env!("CARGO_PKG_NAME").into(),
+            producer_version: env!("CARGO_PKG_VERSION").into(),
+            graph: Some(self.graph),
+            opset_import: vec![import("", opset), import(MICROSOFT, 1)],
+            ..ModelProto::default()
+        }
+    }
+}
+
+/// An integer attribute.
+#[must_use]
+pub fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        i: value,
+        r#type: attribute_type::INT,
+        ..AttributeProto::default()
+    }
+}
+
+/// A list of integers as attribute.
+#[must_use]
+pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        ints: values.to_vec(),
+        r#type: attribute_type::INTS,
+        ..AttributeProto::default()
+    }
+}
+
+/// A float attribute.
+#[must_use]
+pub fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        f: value,
+        r#type: attribute_type::FLOAT,
+        ..AttributeProto::default()
+    }
+}
