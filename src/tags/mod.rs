@@ -1,1 +1,26 @@
-//! From training dynamics to calibrated tags: pure statistics.
+//! From training dynamics to calibrated tags: pure statistics in f64.
+//!
+//! ```text
+//! signals -> suspicion score of a pair
+//!               planted P, unplanted U -> noise (η) -> calibrate (FDR, p_incorrect, verdict)
+//!                                                          -> assign (tags, removal cap)
+//! evaluate: tags against known labels
+//! ```
+//!
+//! Nothing here reads files, prints, or knows how margins came about. Called by
+//! the pipeline and, for [`evaluate`], by the command line.
+
+pub mod assign;
+pub mod calibrate;
+pub mod evaluate;
+pub mod metrics;
+pub mod isotonic;
+pub mod noise;
+pub mod shape;
+pub mod signals;
+pub mod stats;
+
+pub use assign::{Decision, EvidenceSource, Region, Tag, TagRules};
+pub use calibrate::{Calibration, Verdict};
+pub use noise::NoiseReport;
+pub use stats::Interval;

@@ -1,0 +1,384 @@
+//! How many labels are wrong (η), from several sides, and whether they agree.
+//!
+//! P and U alone fit η = 0 always; every estimate here rests on something more:
+//!
+//! | estimate | rests on |
+//! | --- | --- |
+//! | [`Anchor`] | the most trusted region holds no wrong labels; too high for weak detectors |
+//! | [`super::shape`] | a smooth detector of one shape at every score; wide for weak detectors |
+//! | [`GaussianMixture`] | right and wrong labels each have Gaussian losses |
+//! | [`ConfidentJoint`] | cross-fit probabilities are right on average per class |
+//! | allowed range | nothing: densities cannot be negative |
+
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use super::shape::ShapeFit;
+use super::stats::{Interval, draw_gamma, mean, median, quantile_sorted, real, seeded_rng};
+
+/// Shares of U that make the trusted regions: the least suspicious 25%, 35% and 50%.
+///
+/// Smaller ones hold too few planted pairs: with 10% and 15% among them the
+/// nominal 90% interval covered 75% at η = 0.05; with these, 86% to 94%.
+const TRUSTED: [f64; 3] = [0.25, 0.35, 0.5];
+/// Shares of U that make the suspicious regions for the allowed range.
+const SUSPICIOUS: [f64; 3] = [0.05, 0.1, 0.2];
+
+/// The anchor estimate: the smallest value of P/(P+U) over the trusted regions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Anchor {
+    /// Estimate, with the bias of taking a minimum removed.
+    pub eta: f64,
+    /// Its interval.
+    pub interval: Interval,
+    /// Draws of the plain minimum; lower than η on average, so safe where a low η protects.
+    pub draws: Vec<AnchorDraw>,
+}
+
+/// One draw of everything that the anchor and the tag threshold need together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnchorDraw {
+    /// Smallest P/(P+U) over the trusted regions.
+    pub eta: f64,
+    /// For each threshold asked for: shares of (P, U) at or above it.
+    pub above: Vec<(f64, f64)>,
+}
+
+impl Anchor {
+    /// Anchor estimate from planted and unplanted scores, with joint draws of the
+    /// shares above `thresholds` (ascending).
+    ///
+    /// Counts between regions are drawn as gamma variables (the posterior of
+    /// Poisson counts; ½ added to the planted count of the first region, where it
+    /// can be 0). The minimum is pulled down by noise; the distance between the
+    /// estimate and the median of its draws measures by how much, and the interval
+    /// is moved up by once that at its lower and twice that at its upper end.
+    ///
+    /// `None` if either side is empty.
+    #[must_use]
+    pub fn new(
+        planted: &[f64],
+        unplanted: &[f64],
+        thresholds: &[f64],
+        draws: usize,
+        level: f64,
+        seed: u64,
+    ) -> Option<Self> {
+        if planted.is_empty() || unplanted.is_empty() {
+            return None;
+        }
+        let mut sorted = unplanted.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let trusted = TRUSTED.map(|share| quantile_sorted(&sorted, share));
+        let mut edges: Vec<f64> = trusted.iter().chain(thresholds).copied().collect();
+        edges.sort_by(f64::total_cmp);
+        edges.dedup();
+        let trusted = trusted.map(|t| edges.partition_point(|&e| e < t));
+        let above: Vec<usize> = thresholds.iter().map(|&t| edges.partition_point(|&e| e < t)).collect();
+        let counts = |scores: &[f64]| {
+            let mut counts = vec![0.0; edges.len() + 1];
+            for &score in scores {
+                counts[edges.partition_point(|&e| e <= score)] += 1.0;
+            }
+            counts
+        };
+        let (mut p, u) = (counts(planted), counts(unplanted));
+        let estimate = smallest_share(&p, &u, &trusted);
+        p[0] += 0.5;
+        let mut rng = seeded_rng(seed);
+        let draws: Vec<AnchorDraw> = (0..draws)
+            .map(|_| {
+                let p: Vec<f64> = p.iter().map(|&c| draw_gamma(c, &mut rng)).collect();
+                let u: Vec<f64> = u.iter().map(|&c| draw_gamma(c, &mut rng)).collect();
+                let tail = |c: &[f64], edge: usize| c[edge + 1..].iter().sum::<f64>() / c.iter().sum::<f64>();
+                AnchorDraw {
+                    eta: smallest_share(&p, &u, &trusted),
+                    above: above.iter().map(|&e| (tail(&p, e), tail(&u, e))).collect(),
+                }
+            })
+            .collect();
+        let mut etas: Vec<f64> = draws.iter().map(|d| d.eta).collect();
+        let bias = (estimate - median(&etas)?).max(0.0);
+        let raw = Interval::of_draws(&mut etas, level)?;
+        Some(Self {
+            eta: (estimate + bias).min(0.5),
+            interval: Interval {
+                low: (raw.low + bias).min(0.5),
+                high: (raw.high + 2.0 * bias).min(0.5),
+                level,
+            },
+            draws,
+        })
+    }
+}
+
+/// Smallest normalised P/(P+U) over prefixes that end with bin `ends[k]`.
+fn smallest_share(planted: &[f64], unplanted: &[f64], ends: &[usize]) -> f64 {
+    let share = |counts: &[f64], end: usize| counts[..=end].iter().sum::<f64>() / counts.iter().sum::<f64>();
+    let ratio = |&end: &usize| {
+        let (p, u) = (share(planted, end), share(unplanted, end));
+        if p + u > 0.0 { p / (p + u) } else { 0.5 }
+    };
+    ends.iter().map(ratio).fold(0.5, f64::min)
+}
+
+/// Largest η that leaves no region with a negative density of right or wrong labels.
+///
+/// Point values at the ends of the score; the lower end of the range is always 0.
+#[must_use]
+pub fn largest_allowed(planted: &[f64], unplanted: &[f64]) -> f64 {
+    if planted.is_empty() || unplanted.is_empty() {
+        return 0.5;
+    }
+    let mut sorted = unplanted.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let share = |scores: &[f64], inside: &dyn Fn(f64) -> bool| {
+        real(scores.iter().filter(|&&s| inside(s)).count()) / real(scores.len())
+    };
+    let mut largest = 0.5_f64;
+    for q in TRUSTED {
+        let edge = quantile_sorted(&sorted, q);
+        let (p, u) = (share(planted, &|s| s <= edge), share(unplanted, &|s| s <= edge));
+        largest = largest.min(p / (p + u));
+    }
+    for q in SUSPICIOUS {
+        let edge = quantile_sorted(&sorted, 1.0 - q);
+        let (p, u) = (share(planted, &|s| s >= edge), share(unplanted, &|s| s >= edge));
+        largest = largest.min(u / (p + u));
+    }
+    largest
+}
+
+/// Two Gaussians on the min-max normalised mean loss (`DivideMix`, arXiv:2002.07394).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GaussianMixture {
+    /// Weight of the component with the higher mean: its estimate of η.
+    pub eta: f64,
+    /// Means, low then high, on the normalised scale.
+    pub means: [f64; 2],
+    /// Standard deviations, in the same order.
+    pub stds: [f64; 2],
+    /// Distance of the means in pooled standard deviations; under 2 the components overlap and η means little.
+    pub separation: f64,
+    /// Posterior of the high component per pair.
+    #[serde(skip)]
+    pub posterior: Vec<f64>,
+}
+
+impl GaussianMixture {
+    /// Fits by expectation maximisation from the 10% and 90% quantiles, as
+    /// scikit-learn's `GaussianMixture` from the same start.
+    ///
+    /// `None` for fewer than two values or constant ones.
+    #[must_use]
+    pub fn fit(loss: &[f64]) -> Option<Self> {
+        let low = loss.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = loss.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if loss.len() < 2 || !(high - low).is_finite() || high <= low {
+            return None;
+        }
+        let x: Vec<f64> = loss.iter().map(|l| (l - low) / (high - low)).collect();
+        let mut sorted = x.clone();
+        sorted.sort_by(f64::total_cmp);
+        let centre = mean(&x);
+        let variance = x.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / real(x.len());
+        let mut means = [quantile_sorted(&sorted, 0.1), quantile_sorted(&sorted, 0.9)];
+        let mut variances = [variance; 2];
+        let mut eta = 0.5;
+        let mut posterior = vec![0.0; x.len()];
+        let mut before = f64::NEG_INFINITY;
+        for _ in 0..2000 {
+            let mut log_likelihood = 0.0;
+            let log_density = |v: f64, k: usize, weight: f64| {
+                weight.ln() - 0.5 * (std::f64::consts::TAU * variances[k]).ln()
+                    - 0.5 * (v - means[k]).powi(2) / variances[k]
+            };
+            for (p, &v) in posterior.iter_mut().zip(&x) {
+                let (a, b) = (log_density(v, 0, 1.0 - eta), log_density(v, 1, eta));
+                let top = a.max(b);
+                let total = top + ((a - top).exp() + (b - top).exp()).ln();
+                *p = (b - total).exp();
+                log_likelihood += total;
+            }
+            let log_likelihood = log_likelihood / real(x.len());
+            for k in 0..2 {
+                let weight = |p: f64| if k == 0 { 1.0 - p } else { p };
+                let sum: f64 = posterior.iter().map(|&p| weight(p)).sum::<f64>() + 10.0 * f64::EPSILON;
+                means[k] = x.iter().zip(&posterior).map(|(v, &p)| weight(p) * v).sum::<f64>() / sum;
+                let squares = x.iter().zip(&posterior).map(|(v, &p)| weight(p) * (v - means[k]).powi(2));
+                variances[k] = squares.sum::<f64>() / sum + 1e-6;
+            }
+            eta = mean(&posterior);
+            if (log_likelihood - before).abs() < 1e-9 {
+                break;
+            }
+            before = log_likelihood;
+        }
+        if means[0] > means[1] {
+            means.swap(0, 1);
+            variances.swap(0, 1);
+            eta = 1.0 - eta;
+            posterior.iter_mut().for_each(|p| *p = 1.0 - *p);
+        }
+        Some(Self {
+            eta,
+            means,
+            stds: variances.map(f64::sqrt),
+            separation: (means[1] - means[0]) / f64::midpoint(variances[0], variances[1]).sqrt(),
+            posterior,
+        })
+    }
+}
+
+/// Joint distribution of given and true label (confident learning, arXiv:1911.00068).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ConfidentJoint {
+    /// `joint[given][true]`, summing to 1; class 1 is "the first side by content is better".
+    pub joint: [[f64; 2]; 2],
+    /// Off-diagonal mass: its estimate of η.
+    pub eta: f64,
+}
+
+impl ConfidentJoint {
+    /// From cross-fit probabilities that the first side (by content, so that the
+    /// classes are balanced by nature) is better, and whether the label says so.
+    ///
+    /// `None` unless both classes occur.
+    #[must_use]
+    pub fn new(p_first: &[f64], label_first: &[bool]) -> Option<Self> {
+        let mut sums = [(0.0, 0.0); 2];
+        for (&p, &label) in p_first.iter().zip(label_first) {
+            let class = usize::from(label);
+            sums[class].0 += if label { p } else { 1.0 - p };
+            sums[class].1 += 1.0;
+        }
+        if sums.iter().any(|s| s.1 == 0.0) {
+            return None;
+        }
+        let threshold = sums.map(|s| s.0 / s.1 - 1e-6);
+        let mut joint = [[0.0; 2]; 2];
+        for (&p, &label) in p_first.iter().zip(label_first) {
+            let (zero, one) = (1.0 - p >= threshold[0], p >= threshold[1]);
+            let class = match (zero, one) {
+                (false, false) => continue,
+                (true, true) => usize::from(p > 1.0 - p),
+                (_, one) => usize::from(one),
+            };
+            joint[usize::from(label)][class] += 1.0;
+        }
+        let n = sums[0].1 + sums[1].1;
+        for (row, sum) in joint.iter_mut().zip(&sums) {
+            let total = row[0] + row[1];
+            if total > 0.0 {
+                row.iter_mut().for_each(|cell| *cell *= sum.1 / (total * n));
+            }
+        }
+        let all: f64 = joint.iter().flatten().sum();
+        joint.iter_mut().flatten().for_each(|cell| *cell /= all);
+        Some(Self {
+            joint,
+            eta: joint[0][1] + joint[1][0],
+        })
+    }
+}
+
+/// An estimate of η with its interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Estimate.
+    pub eta: f64,
+    /// Its interval.
+    pub interval: Interval,
+}
+
+/// Whether the estimates of η agree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "agreement", content = "words")]
+pub enum Agreement {
+    /// Within 0.15 of each other, and the shape of the curve pins η.
+    Agree,
+    /// They do not, and why that matters, in words.
+    Disagree(String),
+}
+
+/// All that a run says about its noise rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NoiseReport {
+    /// The anchor estimate: headline, with its assumption stated beside it.
+    pub anchor: Rate,
+    /// The estimate from the shape of the curve; its low end protects tags.
+    pub shape: Rate,
+    /// Largest η that P and U allow; the smallest is always 0.
+    pub largest_allowed: f64,
+    /// Gaussian mixture on mean loss, where losses were given.
+    pub mixture: Option<GaussianMixture>,
+    /// Confident joint, where cross-fit probabilities were given.
+    pub confident_joint: Option<ConfidentJoint>,
+    /// Whether these agree.
+    pub agreement: Agreement,
+}
+
+impl NoiseReport {
+    /// Gathers the estimates and judges their agreement.
+    #[must_use]
+    pub fn new(
+        anchor: &Anchor,
+        shape: &ShapeFit,
+        largest_allowed: f64,
+        mixture: Option<GaussianMixture>,
+        confident_joint: Option<ConfidentJoint>,
+    ) -> Self {
+        let level = anchor.interval.level;
+        let (eta, interval) = shape.eta(level);
+        let mut report = Self {
+            anchor: Rate { eta: anchor.eta, interval: anchor.interval },
+            shape: Rate { eta, interval },
+            largest_allowed,
+            mixture,
+            confident_joint,
+            agreement: Agreement::Agree,
+        };
+        report.agreement = report.judge();
+        report
+    }
+
+    /// The drop rate for the second pass: 0 where η may be 0, else the lower of anchor and shape.
+    #[must_use]
+    pub fn drop_rate(&self) -> f64 {
+        let low = self.anchor.interval.low.min(self.shape.interval.low);
+        if low < 0.02 { 0.0 } else { self.anchor.eta.min(self.shape.eta) }
+    }
+
+    fn judge(&self) -> Agreement {
+        let mut etas = vec![("anchor", self.anchor.eta), ("shape", self.shape.eta)];
+        // overlapping components say nothing about η
+        let mixture = self.mixture.as_ref().filter(|m| m.separation >= 2.0);
+        etas.extend(mixture.map(|m| ("Gaussian mixture", m.eta)));
+        etas.extend(self.confident_joint.map(|c| ("confident joint", c.eta)));
+        etas.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let (low, high) = (etas[0], etas[etas.len() - 1]);
+        if high.1 - low.1 <= 0.15 && self.shape.interval.width() <= 0.2 {
+            return Agreement::Agree;
+        }
+        let span = if high.1 - low.1 > 0.15 {
+            format!("the {} says {:.0}% of labels are wrong, the {} {:.0}%", low.0, 100.0 * low.1, high.0, 100.0 * high.1)
+        } else {
+            let interval = self.shape.interval;
+            format!("anything from {:.0}% to {:.0}% wrong labels fits", 100.0 * interval.low, 100.0 * interval.high)
+        };
+        Agreement::Disagree(format!("{span}: heavy noise and a weak model cannot be told apart here"))
+    }
+}
+
+/// One of `count` items, for draws by weight elsewhere in this module's family.
+pub(super) fn draw_weighted(weights: &[(f64, f64)], rng: &mut rand_chacha::ChaCha8Rng) -> f64 {
+    let total: f64 = weights.iter().map(|w| w.1).sum();
+    let mut left = rng.random::<f64>() * total;
+    for &(value, weight) in weights {
+        left -= weight;
+        if left <= 0.0 {
+            return value;
+        }
+    }
+    weights.last().map_or(f64::NAN, |w| w.0)
+}
