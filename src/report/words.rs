@@ -1,0 +1,381 @@
+//! The sentences that all faces of a report share. Plain text: each face escapes it.
+
+use super::model::{Dataset, Report, VerdictKind};
+use super::text::{
+    count, counted, duration, estimate, estimate_percent, interval, number, percent, plural, share,
+};
+
+/// The first sentence of a report.
+pub(super) fn headline(report: &Report) -> String {
+    let counts = &report.counts;
+    match report.verdict.kind {
+        VerdictKind::CannotTell => {
+            "These models cannot tell wrong labels from right ones in this data, so no pair is tagged incorrect."
+                .to_owned()
+        }
+        VerdictKind::CanTell if counts.incorrect == 0 => {
+            "No label stands out as wrong at the asked false-discovery rate.".to_owned()
+        }
+        VerdictKind::CanTell => format!(
+            "{} of {} ({}) {} likely to have the wrong label.",
+            count(counts.incorrect),
+            counted(report.dataset.usable, "usable pair"),
+            percent(share(counts.incorrect, report.dataset.usable)),
+            if counts.incorrect == 1 { "is" } else { "are" },
+        ),
+    }
+}
+
+/// What happened to the rows, in a sentence.
+pub(super) fn outcome(report: &Report) -> String {
+    let counts = &report.counts;
+    if counts.removed == 0 {
+        return format!("All {} are kept.", counted(counts.kept, "row"));
+    }
+    format!(
+        "{} kept, {} ({}) left out, each with a reason.",
+        counted(counts.kept, "row"),
+        count(counts.removed),
+        percent(share(counts.removed, counts.kept + counts.removed)),
+    )
+}
+
+/// The verdict in two or three words.
+pub(super) const fn verdict(kind: VerdictKind) -> &'static str {
+    match kind {
+        VerdictKind::CanTell => "Can tell",
+        VerdictKind::CannotTell => "Cannot tell",
+    }
+}
+
+/// A paragraph with a short heading.
+pub(super) struct Paragraph {
+    pub(super) heading: &'static str,
+    pub(super) text: String,
+}
+
+/// "What we did and how sure we are", in the order it happened.
+pub(super) fn account(report: &Report) -> Vec<Paragraph> {
+    let mut out = vec![
+        Paragraph {
+            heading: "Read",
+            text: read(&report.dataset),
+        },
+        Paragraph {
+            heading: "Trained",
+            text: trained(report),
+        },
+        Paragraph {
+            heading: "Tested ourselves",
+            text: planted(report),
+        },
+        Paragraph {
+            heading: "Estimated the noise",
+            text: noise(report),
+        },
+        Paragraph {
+            heading: "Tagged",
+            text: tagged(report),
+        },
+    ];
+    out.push(Paragraph {
+        heading: "Not known",
+        text: "Tags are statistical. A right label on a hard pair can look like a wrong one, and two \
+               models that share a blind spot share its mistakes. Planted flips are drawn evenly over \
+               the data; if real mistakes gather in one kind of pair, the figures here can be off for \
+               that kind. Read a few of the pairs below before you act on the list."
+            .to_owned(),
+    });
+    out
+}
+
+fn read(dataset: &Dataset) -> String {
+    let aside: u64 = dataset.set_aside.iter().map(|reason| reason.count).sum();
+    let mut text = format!(
+        "{} from {}{}. ",
+        counted(dataset.rows, "row"),
+        counted(dataset.inputs.len() as u64, "file"),
+        if dataset.shape.is_empty() {
+            String::new()
+        } else {
+            format!(", read as {}", dataset.shape)
+        },
+    );
+    if aside == 0 {
+        text += "Every row could be used.";
+    } else {
+        text += &format!(
+            "{} could be used; {} set aside with a reason.",
+            count(dataset.usable),
+            if aside == 1 {
+                "1 was".to_owned()
+            } else {
+                format!("{} were", count(aside))
+            },
+        );
+    }
+    text
+}
+
+fn trained(report: &Report) -> String {
+    let training = &report.training;
+    let (a, b) = (&report.models.a, &report.models.b);
+    let mut text = format!(
+        "Two small reward models learned from the labels over {}",
+        counted(u64::from(training.epochs), "epoch"),
+    );
+    if !training.method.is_empty() {
+        text += &format!(" ({})", training.method);
+    }
+    text += ". ";
+    if training.drop_rate > 0.0 {
+        text += &format!(
+            "Each picked what the other trains on and left out up to {} of the pairs; this removes nothing from the data. ",
+            percent(training.drop_rate)
+        );
+    } else {
+        text += "No pair was left out of training. ";
+    }
+    if !a.backbone.is_empty() {
+        text += &format!(
+            "Model a sees {} ({}); model b sees {} ({}).",
+            a.backbone, a.view, b.backbone, b.view
+        );
+    }
+    text
+}
+
+fn planted(report: &Report) -> String {
+    let detector = &report.detector;
+    if detector.planted == 0 {
+        return "No flips were planted, so nothing is known about how well wrong labels are found here."
+            .to_owned();
+    }
+    let mut text = format!(
+        "To see what the models can find, we swapped the labels of {} on purpose{} and watched how they \
+         ranked. The swaps were undone before anything was written. ",
+        counted(detector.planted, "pair"),
+        if detector.rounds > 1 {
+            format!(", in {} separate rounds,", detector.rounds)
+        } else {
+            String::new()
+        },
+    );
+    if let Some(observed) = detector.auroc_observed {
+        text += &format!(
+            "A planted flip looked more suspicious than another pair {} of the time: AUROC {}, where 0.5 is chance. ",
+            percent(observed.value),
+            estimate(observed)
+        );
+    }
+    if let Some(corrected) = detector.auroc_corrected {
+        text += &format!(
+            "Some pairs were wrong before we touched them, which hides part of the skill. Corrected for that: {}. ",
+            estimate(corrected)
+        );
+        text += &match report.verdict.kind {
+            VerdictKind::CanTell => {
+                format!(
+                    "The lower bound is above {}, so tags are given.",
+                    number(detector.gate)
+                )
+            }
+            VerdictKind::CannotTell => format!(
+                "The lower bound would have to be at least {} for any pair to be tagged incorrect.",
+                number(detector.gate)
+            ),
+        };
+    }
+    text
+}
+
+fn noise(report: &Report) -> String {
+    let noise = &report.noise_rate;
+    let mut text = match noise.eta {
+        Some(eta) => format!("About {} of labels are wrong. ", estimate_percent(eta)),
+        None => "The share of wrong labels could not be estimated. ".to_owned(),
+    };
+    if !noise.anchor.is_empty() {
+        text += &format!(
+            "This rests on an assumption: {}. ",
+            noise.anchor.trim_end_matches('.')
+        );
+    }
+    if let Some(range) = noise.allowed {
+        text += &format!(
+            "Without it, the data allow anything from {} to {}. ",
+            percent(range.low),
+            percent(range.high)
+        );
+    }
+    let mut others = Vec::new();
+    if let Some(gmm) = noise.gmm {
+        others.push(format!(
+            "a two-component mixture of losses says {}{}",
+            percent(gmm),
+            noise.gmm_separation.map_or_else(String::new, |d| format!(
+                " (its parts lie {d:.1} standard deviations apart)"
+            ))
+        ));
+    }
+    if let Some(joint) = noise.confident_joint {
+        others.push(format!("the confident joint says {}", percent(joint)));
+    }
+    if !others.is_empty() {
+        text += &format!("For comparison, {}. ", others.join(", and "));
+    }
+    text += noise.agreement.trim();
+    text.trim_end().to_owned()
+}
+
+fn tagged(report: &Report) -> String {
+    let counts = &report.counts;
+    let mut text = match report.verdict.kind {
+        VerdictKind::CannotTell => {
+            "Nothing is tagged incorrect, because the list would be little better than a random one. \
+             The order of suspicion is still written, for those who want to look. "
+                .to_owned()
+        }
+        VerdictKind::CanTell => format!(
+            "A pair is tagged incorrect only in the part of the ranking where at most {} of such tags \
+             are expected to be mistaken (false-discovery rate). ",
+            percent(counts.fdr)
+        ),
+    };
+    if let (VerdictKind::CanTell, Some(fdr)) = (report.verdict.kind, counts.fdr_estimate) {
+        text += &format!("Our estimate for this list is {}. ", estimate_percent(fdr));
+    }
+    if let (true, Some(cap)) = (counts.held_back_by_cap > 0, counts.removal_cap) {
+        text += &format!(
+            "Removal is capped at {}: {} tagged incorrect stayed in. ",
+            percent(cap),
+            counted(counts.held_back_by_cap, "pair")
+        );
+    }
+    text.trim_end().to_owned()
+}
+
+/// How to read the health figures: name, value, what it means.
+pub(super) fn health(report: &Report) -> Vec<(&'static str, String, &'static str)> {
+    let health = &report.models.health;
+    let show = super::text::maybe;
+    let percent = super::text::maybe_percent;
+    vec![
+        (
+            "Rank correlation of margins (Spearman)",
+            show(health.spearman),
+            "1: the models rank pairs alike and add little to each other. Near 0: they share little beyond chance.",
+        ),
+        (
+            "Agreement of selections (Cohen's kappa)",
+            show(health.kappa),
+            "1: they select the same pairs. 0: as often as chance would.",
+        ),
+        (
+            "Overlap of selections",
+            percent(health.overlap),
+            "Pairs both selected, among those either did. Near 100%, peer review has become self review.",
+        ),
+        (
+            "Accuracy of a less accuracy of b",
+            show(health.accuracy_gap),
+            "Share of labels agreed with. Far from 0, one model teaches and the other follows.",
+        ),
+        (
+            "Dominance of a",
+            percent(health.dominance),
+            "Its share in the spread of the mean margin. 50% is balanced.",
+        ),
+    ]
+}
+
+/// Tokens, in a sentence or three.
+pub(super) fn tokens(report: &Report) -> String {
+    let tokens = &report.tokens;
+    let mut text = String::new();
+    if !tokens.policy.is_empty() {
+        text += &format!("{}. ", tokens.policy.trim_end_matches('.'));
+    }
+    if tokens.texts > 0 {
+        text += &format!(
+            "{} of {} ({}) lost tokens, in {}. ",
+            count(tokens.truncated_texts),
+            counted(tokens.texts, "text"),
+            percent(share(tokens.truncated_texts, tokens.texts)),
+            counted(tokens.truncated_pairs, "pair"),
+        );
+    }
+    if tokens.undecidable > 0 {
+        text += &format!(
+            "{} became identical on both sides and cannot be decided.",
+            counted(tokens.undecidable, "pair")
+        );
+    }
+    text.trim_end().to_owned()
+}
+
+/// Training, as names and values.
+pub(super) fn training(report: &Report) -> Vec<(&'static str, String)> {
+    let training = &report.training;
+    let total: f64 = report.timings.iter().map(|timing| timing.seconds).sum();
+    let mut out = vec![
+        ("filter", training.method.clone()),
+        ("curriculum", training.curriculum.clone()),
+        (
+            "epochs",
+            format!(
+                "{} (first pass {})",
+                training.epochs, training.first_pass_epochs
+            ),
+        ),
+        ("updates", count(training.steps)),
+        ("batch", counted(u64::from(training.batch_pairs), "pair")),
+        ("largest drop rate", percent(training.drop_rate)),
+        (
+            "rounds × trainings",
+            format!("{} × {}", report.detector.rounds, report.detector.members),
+        ),
+    ];
+    if let Some(rate) = training
+        .pairs_per_second
+        .filter(|rate| rate.is_finite() && *rate >= 0.0)
+    {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked above"
+        )]
+        out.push((
+            "speed",
+            format!("{}/s", counted(rate.round() as u64, "pair")),
+        ));
+    }
+    out.push(("time, all stages", duration(total)));
+    out.push(("device", report.device.clone()));
+    out
+}
+
+/// What a reader should cite, in a sentence.
+pub(super) fn cite(report: &Report) -> String {
+    format!(
+        "Made by prefclean {}. Method: Collaborative Reward Modeling (arXiv:2505.10597) for peer review and \
+         curriculum; Dataset Cartography (arXiv:2009.10795) for confidence and variability; thresholds, \
+         schedules and calibration by planted flips are prefclean's own. Cite the version and the file \
+         `manifest.json` beside this report.",
+        report.prefclean_version
+    )
+}
+
+/// Caption of a corrected AUROC for tiles and tables.
+pub(super) fn auroc_note(report: &Report) -> String {
+    report.detector.auroc_corrected.map_or_else(
+        || "not measured".to_owned(),
+        |e| format!("{}; 0.5 is chance", interval(e)),
+    )
+}
+
+/// "3 warnings" or the like, when there are any.
+pub(super) fn warning_count(report: &Report) -> Option<String> {
+    let n = report.models.health.warnings.len() as u64;
+    (n > 0).then(|| format!("{n} warning{}", plural(n)))
+}
