@@ -8,7 +8,7 @@ use ort::value::TensorRef;
 
 use super::runtime::{Device, ExecutionDevice, Runtime};
 use super::{FeatureStore, Features, RewardError};
-use crate::graph::Backbone;
+use crate::graph::backbone::{Backbone, POOLS};
 use crate::progress::Progress;
 use crate::tokens::{Batch, TextIndex, Texts, plan_batches};
 
@@ -45,7 +45,7 @@ impl Encoder {
         let (session, device) = runtime.session(&backbone.onnx, threads, device)?;
         Ok(Self {
             session,
-            width: backbone.width(),
+            width: backbone.hidden * POOLS,
             device,
         })
     }
