@@ -72,7 +72,6 @@ pub(super) fn draw<DB: DrawingBackend>(root: &Area<DB>, report: &Report) -> Draw
     };
     chart.draw_series([
         note("easy to learn ↑", (right * 0.985, 0.985), VPos::Top),
-        note("cannot settle →", (right * 0.985, 0.5), VPos::Center),
         note("hard to learn ↓", (right * 0.985, 0.015), VPos::Bottom),
     ])?;
     Ok(())

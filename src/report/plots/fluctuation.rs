@@ -63,7 +63,7 @@ pub(super) fn draw<DB: DrawingBackend>(root: &Area<DB>, report: &Report) -> Draw
                 x_grid: false,
             },
         )?;
-        undecided(&mut chart, last)?;
+        undecided(&mut chart, last, at == 0)?;
         for pair in pairs {
             let points: Vec<(f64, f64)> = (0_u32..)
                 .zip(&pair.loss)

@@ -122,7 +122,8 @@ impl Plot {
         match self {
             Self::Trajectories | Self::Fluctuation => (920, 440),
             Self::DataMap | Self::Roc => (600, 560),
-            Self::Histogram | Self::NoiseKept | Self::ByLength => (600, 420),
+            Self::Histogram | Self::NoiseKept => (600, 420),
+            Self::ByLength => (920, 420),
             Self::BySource => (920, by_source::height(report)),
         }
     }

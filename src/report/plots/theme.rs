@@ -100,13 +100,13 @@ pub(super) fn header<DB: DrawingBackend>(
     let mut x = left;
     for key in keys {
         root.draw(&Rectangle::new(
-            [(x, px(62)), (x + px(14), px(72))],
+            [(x, px(62)), (x + px(12), px(73))],
             key.colour.filled(),
         ))?;
         let style = anchored(12, INK, HPos::Left, VPos::Center);
         root.draw(&Text::new(
             key.words.clone(),
-            (x + px(20), px(67)),
+            (x + px(18), px(67)),
             style.clone(),
         ))?;
         let (width, _) = root.estimate_text_size(&key.words, &style)?;

@@ -84,7 +84,7 @@ fn panel<DB: DrawingBackend>(
             x_grid: false,
         },
     )?;
-    undecided(&mut chart, last)?;
+    undecided(&mut chart, last, first)?;
     for tag in tags {
         let points: Vec<(f64, f64, f64, f64)> = (0_u32..)
             .zip(&tag.epochs)
@@ -117,6 +117,7 @@ pub(super) fn last_epoch(epochs: usize) -> f64 {
 pub(super) fn undecided<DB: DrawingBackend>(
     chart: &mut super::theme::Chart<'_, DB>,
     last: f64,
+    named: bool,
 ) -> Drawn<DB> {
     let ln2 = std::f64::consts::LN_2;
     chart.draw_series(DashedLineSeries::new(
@@ -125,6 +126,9 @@ pub(super) fn undecided<DB: DrawingBackend>(
         super::theme::px(4),
         stroke(MUTED, 1.0),
     ))?;
+    if !named {
+        return Ok(());
+    }
     chart.draw_series(std::iter::once(Text::new(
         "undecided (ln 2)",
         (last * 0.985, ln2 + 0.01),
