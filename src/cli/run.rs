@@ -188,14 +188,14 @@ impl RunArgs {
             config.data.columns.clone_from(&self.columns);
         }
         set(&mut config.data.source_column, &self.source_column);
-        set(&mut config.removal.max_per_column, &self.max_remove_per);
+        set(&mut config.data.cap_column, &self.max_remove_per);
         for model in [&mut config.model_a, &mut config.model_b] {
             set(&mut model.backbone, &self.backbone);
             set(&mut model.head, &self.head);
         }
         set(&mut config.model_b.backbone, &self.backbone_b);
         config.tags.fdr = self.fdr.unwrap_or(config.tags.fdr);
-        config.removal.max_share = self.max_remove.unwrap_or(config.removal.max_share);
+        config.tags.max_remove = self.max_remove.unwrap_or(config.tags.max_remove);
         config.seed = self.seed.unwrap_or(config.seed);
         let tokens = &mut config.tokens;
         tokens.max_length_tokens = self.max_length_tokens.unwrap_or(tokens.max_length_tokens);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PipelineError;
 use crate::filter::{Curriculum, Exchange};
+use crate::tags::TagRules;
 use crate::tokens::TokenPolicy;
 use crate::train::Schedule;
 
@@ -34,10 +35,8 @@ pub struct RunConfig {
     pub second_pass: SecondPassConfig,
     /// Planted flips.
     pub planting: PlantingConfig,
-    /// From scores to tags.
-    pub tags: TagsConfig,
-    /// What the cleaned file leaves out.
-    pub removal: RemovalConfig,
+    /// From scores to tags, and how much may be removed.
+    pub tags: TagRules,
 }
 
 /// How rows become pairs.
@@ -48,6 +47,8 @@ pub struct DataConfig {
     pub columns: Vec<String>,
     /// Column that names a pair's source, for the report; empty: `source` where there is one.
     pub source_column: String,
+    /// Column whose every value is held to the cap on removal as well; empty: none.
+    pub cap_column: String,
 }
 
 /// One reward model: a backbone's features, the part of them that it sees, and a head.
@@ -144,24 +145,6 @@ pub struct PlantingConfig {
     pub at_most: usize,
 }
 
-/// From scores to tags.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TagsConfig {
-    /// False-discovery rate that `incorrect` may have at most.
-    pub fdr: f64,
-}
-
-/// What the cleaned file leaves out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RemovalConfig {
-    /// Largest share of the pairs that may be removed as incorrect.
-    pub max_share: f64,
-    /// Column whose every value is held to `max_share` as well; empty: none.
-    pub max_per_column: String,
-}
-
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
@@ -219,21 +202,6 @@ impl Default for PlantingConfig {
             share: 0.05,
             at_least: 200,
             at_most: 5000,
-        }
-    }
-}
-
-impl Default for TagsConfig {
-    fn default() -> Self {
-        Self { fdr: 0.1 }
-    }
-}
-
-impl Default for RemovalConfig {
-    fn default() -> Self {
-        Self {
-            max_share: 0.3,
-            max_per_column: String::new(),
         }
     }
 }
@@ -368,7 +336,9 @@ impl RunConfig {
             "`planting.at_least` is above `planting.at_most`".into()
         })?;
         within("tags.fdr", self.tags.fdr, 0.001, 0.5)?;
-        within("removal.max_share", self.removal.max_share, 0.0, 1.0)
+        self.tags
+            .validate()
+            .map_err(|error| PipelineError::Config(format!("in `tags`: {error}")))
     }
 
     /// Head artifacts of a model: the folder named, or `None` for a shipped head.

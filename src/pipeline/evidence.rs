@@ -13,7 +13,7 @@ pub struct Evidence {
     /// Every row of the inputs, in reading order.
     pub rows: Vec<RowEvidence>,
     /// Every pair that the models were trained on, in reading order.
-    pub pairs: Vec<PairEvidence>,
+    pub pairs: Vec<PairRecord>,
     /// Scores of planted flips, from the rounds in which they were planted.
     pub planted: Vec<PlantedScore>,
     /// Dynamics of `pairs`, each from its deciding round.
@@ -46,7 +46,7 @@ pub enum RowState {
 
 /// A pair that was trained on.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PairEvidence {
+pub struct PairRecord {
     /// Its id.
     pub id: PairId,
     /// Mean within-epoch rank of its online loss, 0 to 1; high is bad.
@@ -75,6 +75,16 @@ pub struct PlantedScore {
 }
 
 impl Evidence {
+    /// Id of a row; `None` for a row that is no pair.
+    #[must_use]
+    pub fn id_of(&self, row: &RowEvidence) -> Option<PairId> {
+        match row.state {
+            RowState::Unusable(_) => None,
+            RowState::Undecidable(id) => Some(id),
+            RowState::Trained(pair) => Some(self.pairs[pair as usize].id),
+        }
+    }
+
     /// Scores of planted flips and of all other pairs.
     #[must_use]
     pub fn scores(&self) -> (Vec<f64>, Vec<f64>) {
