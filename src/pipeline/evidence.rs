@@ -20,6 +20,8 @@ pub struct Evidence {
     pub dynamics: Dynamics,
     /// Distinct values of the source column; empty without one.
     pub sources: Vec<String>,
+    /// Distinct values of the column that the cap on removal holds for; empty without one.
+    pub cap_groups: Vec<String>,
 }
 
 /// One row of an input.
@@ -61,6 +63,8 @@ pub struct PairRecord {
     pub length_difference: i64,
     /// Position in [`Evidence::sources`].
     pub source: Option<u32>,
+    /// Position in [`Evidence::cap_groups`].
+    pub cap_group: Option<u32>,
 }
 
 /// A planted pair's score in the round where its label was swapped.

@@ -29,7 +29,7 @@ impl Columns {
     fn finish(self) -> Result<RecordBatch, ArrowError> {
         RecordBatch::try_from_iter_with_nullable(self.0.into_iter().map(|(name, array)| {
             // the schema must not depend on whether this batch holds a null
-            let nullable = !matches!(name.as_str(), "pair_id" | "input" | "row" | "tag" | "epoch" | "model");
+            let nullable = !matches!(name.as_str(), "input" | "row" | "tag" | "epoch" | "model");
             (name, array, nullable)
         }))
     }
@@ -82,10 +82,7 @@ fn tags_batch(
     let pairs = || trained().map(|pair| pair.map(|i| &evidence.pairs[i]));
     let ids: Vec<Option<String>> = rows.iter().map(|row| evidence.id_of(row).map(|id| id.to_string())).collect();
     let mut columns = Columns(Vec::new());
-    columns.add(
-        "pair_id",
-        StringArray::from_iter_values(ids.iter().map(|id| id.as_deref().unwrap_or(""))),
-    );
+    columns.add("pair_id", names(ids.iter().map(Option::as_deref)));
     let contents = rows.iter().map(|row| evidence.id_of(row).map(|id| id.content.to_string()));
     columns.add("content_id", contents.collect::<StringArray>());
     let paths = rows.iter().map(|row| inputs[row.input as usize].as_str());

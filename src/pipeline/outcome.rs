@@ -1,0 +1,136 @@
+//! Evidence made decisions: calibration, tags, and what is removed under the cap.
+
+use super::config::RunConfig;
+use super::evidence::{Evidence, RowEvidence, RowState};
+use super::training::derive;
+use crate::tags::assign::{CapWarning, PairEvidence, assign, cap_removal};
+use crate::tags::calibrate::{CalibrationOptions, OtherEvidence};
+use crate::tags::noise::{ConfidentJoint, GaussianMixture};
+use crate::tags::signals::p_chosen;
+use crate::tags::{Calibration, Decision, Tag};
+
+/// What the tag stage decided.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Calibration on the planted flips; `None` with too few pairs.
+    pub calibration: Option<Calibration>,
+    /// One for each trained pair.
+    pub decisions: Vec<Decision>,
+    /// Trained pairs left out of the cleaned file.
+    removed_pairs: Vec<bool>,
+    /// Caps that were reached.
+    pub warnings: Vec<CapWarning>,
+}
+
+/// Settings of a calibration under a run's settings.
+#[must_use]
+pub fn calibration_options(config: &RunConfig) -> CalibrationOptions {
+    CalibrationOptions {
+        seed: derive(config.seed, "calibration"),
+        ..CalibrationOptions::default()
+    }
+}
+
+/// Other evidence on the noise rate: a mixture on the mean loss, and the confident joint on held-out margins.
+#[must_use]
+pub fn other_evidence(evidence: &Evidence) -> OtherEvidence {
+    let mean_loss: Vec<f64> = evidence
+        .pairs
+        .iter()
+        .map(|pair| f64::midpoint(pair.signals[0].mean_loss, pair.signals[1].mean_loss))
+        .collect();
+    // the two classes of the joint are "the side that sorts first is better" and the other
+    let held_out = evidence.pairs.iter().filter_map(|pair| {
+        let first = pair.id.orientation == crate::pairs::Orientation::Forward;
+        let p = p_chosen(f64::from(pair.margin_cross_fit?));
+        Some((if first { p } else { 1.0 - p }, first))
+    });
+    let (p_first, label_first): (Vec<f64>, Vec<bool>) = held_out.unzip();
+    OtherEvidence {
+        mixture: GaussianMixture::fit(&mean_loss),
+        confident_joint: ConfidentJoint::new(&p_first, &label_first),
+    }
+}
+
+impl Outcome {
+    /// Calibrates, tags, and applies the cap.
+    #[must_use]
+    pub fn new(evidence: &Evidence, config: &RunConfig, filtered: bool) -> Self {
+        let (planted, unplanted) = evidence.scores();
+        let options = calibration_options(config);
+        let calibration = Calibration::new(&planted, &unplanted, other_evidence(evidence), &options);
+        let epochs = u32::try_from(evidence.dynamics.n_epochs).expect("epochs are few");
+        let pairs: Vec<PairEvidence> = evidence
+            .pairs
+            .iter()
+            .map(|pair| PairEvidence {
+                key: pair.id.seeded_hash(config.seed),
+                score: pair.score,
+                signals: pair.signals.to_vec(),
+                epochs,
+                filtered,
+            })
+            .collect();
+        let decisions = assign(&pairs, calibration.as_ref(), &config.tags);
+        let capped: bool = !config.data.cap_column.is_empty();
+        let sources: Vec<String> = evidence
+            .pairs
+            .iter()
+            .map(|pair| pair.cap_group.map_or_else(String::new, |i| evidence.cap_groups[i as usize].clone()))
+            .collect();
+        let mut rules = config.tags.clone();
+        if capped {
+            rules.max_remove_per_source.get_or_insert(rules.max_remove);
+        }
+        let sources = capped.then_some(sources.as_slice());
+        let removal = cap_removal(&decisions, sources, &[Tag::Incorrect], decisions.len(), &rules);
+        Self {
+            calibration,
+            decisions,
+            removed_pairs: removal.removed,
+            warnings: removal.warnings,
+        }
+    }
+
+    /// Tag of a row.
+    #[must_use]
+    pub fn tag_of(&self, row: &RowEvidence) -> Tag {
+        match row.state {
+            RowState::Unusable(_) => Tag::Unusable,
+            RowState::Undecidable(_) => Tag::Undecidable,
+            RowState::Trained(pair) => self.decisions[pair as usize].tag,
+        }
+    }
+
+    /// The one reason of a row's tag; none for robust pairs.
+    #[must_use]
+    pub fn reason_of(&self, row: &RowEvidence) -> Option<&'static str> {
+        match row.state {
+            RowState::Unusable(reason) => Some(reason.code()),
+            RowState::Undecidable(_) => Some("identical-after-truncation"),
+            RowState::Trained(pair) => self.decisions[pair as usize].reason.map(crate::tags::EvidenceCode::as_str),
+        }
+    }
+
+    /// Whether a row is left out of the cleaned file.
+    #[must_use]
+    pub fn removed(&self, row: &RowEvidence) -> bool {
+        match row.state {
+            RowState::Unusable(_) => true,
+            RowState::Undecidable(_) => false,
+            RowState::Trained(pair) => self.removed_pairs[pair as usize],
+        }
+    }
+
+    /// Calibrated probability that a trained pair's label is wrong; `None` where nothing can be told.
+    #[must_use]
+    pub fn p_incorrect(&self, pair: usize) -> Option<f64> {
+        self.calibration.as_ref().map(|_| self.decisions[pair].p_incorrect)
+    }
+
+    /// Whether the models can tell wrong labels from right ones.
+    #[must_use]
+    pub fn can_tell(&self) -> bool {
+        self.calibration.as_ref().is_some_and(|c| c.verdict.can_tell())
+    }
+}
