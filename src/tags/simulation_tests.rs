@@ -43,7 +43,8 @@ fn draw(setting: Setting, rng: &mut ChaCha8Rng) -> Draw {
 }
 
 fn calibrate(draw: &Draw, basis: Basis, seed: u64) -> Calibration {
-    let options = CalibrationOptions { basis, draws: 300, seed, ..CalibrationOptions::default() };
+    let assurance = std::env::var("ASSURE").ok().and_then(|a| a.parse().ok()).unwrap_or(0.9);
+    let options = CalibrationOptions { basis, draws: 300, seed, assurance, ..CalibrationOptions::default() };
     Calibration::new(&draw.planted, &draw.unplanted, OtherEvidence::default(), &options).expect("enough pairs")
 }
 
