@@ -55,8 +55,10 @@ pub enum Basis {
 pub struct CalibrationOptions {
     /// What the bound on wrong tags rests on.
     pub basis: Basis,
-    /// Level of the intervals; the bound on FDR is one-sided at this level.
+    /// Level of the intervals.
     pub level: f64,
+    /// One-sided level of the upper bound on the share of wrong tags; 0.5 is an estimate without a margin.
+    pub assurance: f64,
     /// Random draws.
     pub draws: usize,
     /// Seed of the draws.
@@ -74,6 +76,7 @@ impl Default for CalibrationOptions {
         Self {
             basis: Basis::Shape,
             level: 0.9,
+            assurance: 0.9,
             draws: 1000,
             seed: 0,
             min_auroc_corrected: 0.55,
@@ -175,7 +178,7 @@ impl Calibration {
         let anchor = Anchor::new(planted, unplanted, &thresholds, options.draws, options.level, options.seed)?;
         let etas: Vec<(f64, f64)> = match options.basis {
             Basis::Shape => shape.eta_weights(),
-            Basis::Anchor => anchor.draws.iter().map(|d| (d.eta, 1.0)).collect(),
+            Basis::Anchor => anchor.draws.iter().map(|d| (d.cautious, 1.0)).collect(),
         };
         let auroc_observed = observed_auroc(planted, unplanted, options.level)?;
         let auroc_corrected = corrected_auroc(&auroc_observed, &etas, options)?;
@@ -321,14 +324,14 @@ fn fdr_curve(
     options: &CalibrationOptions,
 ) -> Vec<FdrPoint> {
     let shares: Vec<f64> = candidates.iter().map(|c| real(c.1) / real(n_unplanted)).collect();
-    let by_shape = shape.wrong_tags(&shares, options.level);
+    let by_shape = shape.wrong_tags(&shares, options.assurance);
     let points = candidates.iter().zip(by_shape).enumerate();
     points
         .map(|(k, (&(threshold, tagged), (mean, upper)))| {
-            let draw = |d: &super::noise::AnchorDraw| share_of_wrong_tags(d.eta, d.above[k].0, d.above[k].1);
+            let draw = |d: &super::noise::AnchorDraw| share_of_wrong_tags(d.cautious, d.above[k].0, d.above[k].1);
             let mut draws: Vec<f64> = anchor.draws.iter().map(draw).collect();
             draws.sort_by(f64::total_cmp);
-            let upper_anchor = quantile_sorted(&draws, options.level);
+            let upper_anchor = quantile_sorted(&draws, options.assurance);
             let (estimate, upper) = match options.basis {
                 Basis::Shape => (mean, upper),
                 Basis::Anchor => (quantile_sorted(&draws, 0.5), upper_anchor),

@@ -24,3 +24,8 @@ pub use assign::{Decision, EvidenceSource, Region, Tag, TagRules};
 pub use calibrate::{Calibration, Verdict};
 pub use noise::NoiseReport;
 pub use stats::Interval;
+
+#[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
+mod simulation_tests;

@@ -21,7 +21,9 @@ use super::stats::{Interval, draw_gamma, mean, median, quantile_sorted, real, se
 /// Smaller ones hold too few planted pairs: with 10% and 15% among them the
 /// nominal 90% interval covered 75% at η = 0.05; with these, 86% to 94%.
 const TRUSTED: [f64; 3] = [0.25, 0.35, 0.5];
-/// Shares of U that make the suspicious regions for the allowed range.
+/// More regions for the cautious η of each draw, which is to err downwards.
+const CAUTIOUS: [f64; 6] = [0.05, 0.1, 0.15, 0.25, 0.35, 0.5];
+/// Shares of U that make the suspicious regions for the allowed range and the cautious η.
 const SUSPICIOUS: [f64; 3] = [0.05, 0.1, 0.2];
 
 /// The anchor estimate: the smallest value of P/(P+U) over the trusted regions.
@@ -31,7 +33,7 @@ pub struct Anchor {
     pub eta: f64,
     /// Its interval.
     pub interval: Interval,
-    /// Draws of the plain minimum; lower than η on average, so safe where a low η protects.
+    /// Joint draws for the bound on wrong tags.
     pub draws: Vec<AnchorDraw>,
 }
 
@@ -40,6 +42,9 @@ pub struct Anchor {
 pub struct AnchorDraw {
     /// Smallest P/(P+U) over the trusted regions.
     pub eta: f64,
+    /// Smallest over more and smaller trusted regions, and of U/(P+U) over suspicious
+    /// ones: lower than η on average, which protects tags.
+    pub cautious: f64,
     /// For each threshold asked for: shares of (P, U) at or above it.
     pub above: Vec<(f64, f64)>,
 }
@@ -70,10 +75,15 @@ impl Anchor {
         let mut sorted = unplanted.to_vec();
         sorted.sort_by(f64::total_cmp);
         let trusted = TRUSTED.map(|share| quantile_sorted(&sorted, share));
-        let mut edges: Vec<f64> = trusted.iter().chain(thresholds).copied().collect();
+        let cautious = CAUTIOUS.map(|share| quantile_sorted(&sorted, share));
+        let suspicious = SUSPICIOUS.map(|share| quantile_sorted(&sorted, 1.0 - share));
+        let fixed = trusted.iter().chain(&cautious).chain(&suspicious);
+        let mut edges: Vec<f64> = fixed.chain(thresholds).copied().collect();
         edges.sort_by(f64::total_cmp);
         edges.dedup();
         let trusted = trusted.map(|t| edges.partition_point(|&e| e < t));
+        let cautious = cautious.map(|t| edges.partition_point(|&e| e < t));
+        let suspicious = suspicious.map(|t| edges.partition_point(|&e| e < t));
         let above: Vec<usize> = thresholds.iter().map(|&t| edges.partition_point(|&e| e < t)).collect();
         let counts = |scores: &[f64]| {
             let mut counts = vec![0.0; edges.len() + 1];
@@ -91,8 +101,13 @@ impl Anchor {
                 let p: Vec<f64> = p.iter().map(|&c| draw_gamma(c, &mut rng)).collect();
                 let u: Vec<f64> = u.iter().map(|&c| draw_gamma(c, &mut rng)).collect();
                 let tail = |c: &[f64], edge: usize| c[edge + 1..].iter().sum::<f64>() / c.iter().sum::<f64>();
+                let upper = |&e: &usize| {
+                    let (p, u) = (tail(&p, e), tail(&u, e));
+                    if p + u > 0.0 { u / (p + u) } else { 0.5 }
+                };
                 AnchorDraw {
                     eta: smallest_share(&p, &u, &trusted),
+                    cautious: suspicious.iter().map(upper).fold(smallest_share(&p, &u, &cautious), f64::min),
                     above: above.iter().map(|&e| (tail(&p, e), tail(&u, e))).collect(),
                 }
             })

@@ -1,0 +1,424 @@
+//! From calibrated scores and signals to a tag, a reason and evidence per pair,
+//! and the cap on what may be removed.
+//!
+//! Tags of pairs that have no score (`unusable`, `tie`, `undecidable`) are given
+//! where the pairs are read; this module decides among `robust`, `ambiguous` and
+//! `incorrect`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::calibrate::Calibration;
+use super::metrics::tie_free_ranks;
+use super::signals::{Signals, mean_signal, regions};
+use super::stats::{quantile_sorted, real};
+
+/// A word that is none of the known names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is not a {what}: expected one of {expected}")]
+pub struct ParseNameError {
+    what: &'static str,
+    found: String,
+    expected: String,
+}
+
+/// An enum of named values with serde, `Display`, `FromStr` and `ALL`.
+macro_rules! named {
+    ($(#[$meta:meta])* $name:ident, $what:literal, $case:literal, { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = $case)]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name as written in files.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseNameError;
+
+            fn from_str(text: &str) -> Result<Self, ParseNameError> {
+                let found = Self::ALL.iter().find(|value| value.as_str() == text);
+                found.copied().ok_or_else(|| ParseNameError {
+                    what: $what,
+                    found: text.to_owned(),
+                    expected: Self::ALL.iter().map(|v| v.as_str()).collect::<Vec<_>>().join(", "),
+                })
+            }
+        }
+    };
+}
+
+named!(
+    /// What a pair's label is taken to be.
+    Tag, "tag", "snake_case", {
+        /// Nothing speaks against the label.
+        Robust = "robust",
+        /// The models keep changing their mind, or cannot decide, or doubt without being sure.
+        Ambiguous = "ambiguous",
+        /// The label is wrong, at the stated share of wrong tags.
+        Incorrect = "incorrect",
+        /// Both sides are the same after truncation.
+        Undecidable = "undecidable",
+        /// The row cannot be read as a pair.
+        Unusable = "unusable",
+        /// The label itself says that neither side is better.
+        Tie = "tie",
+    }
+);
+
+named!(
+    /// Dataset Cartography's regions; see [`regions`] for the cut points.
+    Region, "region", "snake_case", {
+        /// Confident and stable.
+        EasyToLearn = "easy_to_learn",
+        /// Most variable.
+        Ambiguous = "ambiguous",
+        /// Against the label, and stable.
+        HardToLearn = "hard_to_learn",
+    }
+);
+
+named!(
+    /// Where the score of a pair comes from.
+    EvidenceSource, "evidence source", "kebab-case", {
+        /// Online loss of models in training.
+        Online = "online",
+        /// A model that did not train on the pair.
+        CrossFit = "cross-fit",
+        /// The comparison graph, where texts repeat.
+        Graph = "graph",
+        /// Given reward models or judges.
+        Judges = "judges",
+    }
+);
+
+named!(
+    /// Why a pair got its tag; any number per pair.
+    EvidenceCode, "evidence code", "kebab-case", {
+        /// Loss as high as that of planted wrong labels.
+        HighLoss = "high-loss",
+        /// More likely wrong than right, but not sure enough for the asked share of wrong tags.
+        LikelyWrong = "likely-wrong",
+        /// Loss keeps changing from epoch to epoch.
+        Fluctuating = "fluctuating",
+        /// Confidence stays near one half.
+        NearChance = "near-chance",
+        /// The two models are on opposite sides.
+        ModelsDisagree = "models-disagree",
+        /// No model ever agreed with the label.
+        NeverLearned = "never-learned",
+        /// Learned and forgotten again, more than once.
+        Forgotten = "forgotten",
+        /// Left out by its reviewers in most epochs.
+        PeerRejected = "peer-rejected",
+    }
+);
+
+impl EvidenceCode {
+    /// What the code means, in words.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::HighLoss => "the loss is as high as that of labels that were swapped on purpose",
+            Self::LikelyWrong => "the label is more likely wrong than right, but not surely enough to tag it incorrect",
+            Self::Fluctuating => "the loss keeps changing from epoch to epoch, among the most of all pairs",
+            Self::NearChance => "the models stay near even odds between the two responses",
+            Self::ModelsDisagree => "one model sides with the label and the other against it",
+            Self::NeverLearned => "no model agreed with the label in any epoch",
+            Self::Forgotten => "the models learned the label and lost it again, more than once",
+            Self::PeerRejected => "peer review left the pair out of training in most epochs",
+        }
+    }
+}
+
+/// Settings of the tags.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TagRules {
+    /// Accepted share of right labels among those tagged incorrect, 0 to 1.
+    pub fdr: f64,
+    /// Confidence this close to one half is near chance.
+    pub near_chance: f64,
+    /// At most this share of pairs, those closest to one half, is near chance: where the
+    /// models are uninformative nearly all pairs lie within `near_chance`.
+    pub near_chance_share: f64,
+    /// This share of pairs, those with the highest fluctuation, keeps fluctuating.
+    pub fluctuating_share: f64,
+    /// Not tagged incorrect, but likely wrong, from this `p_incorrect` on.
+    pub likely_wrong: f64,
+    /// Cap on the removed share of all pairs.
+    pub max_remove: f64,
+    /// Cap within each source, where sources are given; none if absent.
+    pub max_remove_per_source: Option<f64>,
+}
+
+impl Default for TagRules {
+    fn default() -> Self {
+        Self {
+            fdr: 0.1,
+            near_chance: 0.1,
+            near_chance_share: 1.0 / 3.0,
+            fluctuating_share: 0.1,
+            likely_wrong: 0.5,
+            max_remove: 0.3,
+            max_remove_per_source: None,
+        }
+    }
+}
+
+/// A setting out of its range.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("`{name}` is {value}: expected a number from 0 to 1")]
+pub struct RulesError {
+    name: &'static str,
+    value: f64,
+}
+
+impl TagRules {
+    /// Checks that every share lies between 0 and 1.
+    ///
+    /// # Errors
+    /// Names the first setting that does not.
+    pub fn validate(&self) -> Result<(), RulesError> {
+        for (name, value) in [
+            ("fdr", self.fdr),
+            ("near_chance", self.near_chance),
+            ("near_chance_share", self.near_chance_share),
+            ("fluctuating_share", self.fluctuating_share),
+            ("likely_wrong", self.likely_wrong),
+            ("max_remove", self.max_remove),
+            ("max_remove_per_source", self.max_remove_per_source.unwrap_or(0.0)),
+        ] {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(RulesError { name, value });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is known of a pair before it is tagged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PairEvidence {
+    /// Seeded hash of the pair: breaks ties.
+    pub key: u64,
+    /// Suspicion score with its own label, 0 to 1.
+    pub score: f64,
+    /// Signals of each model; may be empty.
+    pub signals: Vec<Signals>,
+    /// Number of epochs behind the signals.
+    pub epochs: u32,
+    /// Whether a filter chose what to train on (else selections say nothing).
+    pub filtered: bool,
+}
+
+/// The decision on a pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The tag.
+    pub tag: Tag,
+    /// Rank of the score without ties, (rank + ½)/n: higher is more likely incorrect.
+    pub suspicion: f64,
+    /// Calibrated probability of a wrong label, never falling in `suspicion`.
+    pub p_incorrect: f64,
+    /// The leading evidence; `None` for robust pairs.
+    pub reason: Option<EvidenceCode>,
+    /// All evidence, leading first.
+    pub evidence_codes: Vec<EvidenceCode>,
+    /// Dataset Cartography's region, over both models.
+    pub region: Region,
+}
+
+/// Cut points that depend on all pairs.
+struct Cuts {
+    near_chance: f64,
+    fluctuating: f64,
+}
+
+impl Cuts {
+    fn new(confidence: &[f64], fluctuation: &[f64], rules: &TagRules) -> Self {
+        let quantile = |values: Vec<f64>, q: f64| {
+            let mut values = values;
+            values.sort_by(f64::total_cmp);
+            if values.is_empty() { 0.0 } else { quantile_sorted(&values, q) }
+        };
+        let distance = confidence.iter().map(|c| (c - 0.5).abs()).collect();
+        Self {
+            near_chance: rules.near_chance.min(quantile(distance, rules.near_chance_share)),
+            fluctuating: quantile(fluctuation.to_vec(), 1.0 - rules.fluctuating_share),
+        }
+    }
+}
+
+/// Decides on every pair, in the order given; the order does not matter.
+///
+/// # The rule for `ambiguous`
+/// Not incorrect, and one of: mean confidence of the models within
+/// `near_chance` of one half, and among the `near_chance_share` of pairs closest
+/// to it; fluctuation of the loss among the highest `fluctuating_share` (and above
+/// 0); `p_incorrect` at or above `likely_wrong` where the models can tell.
+/// Without signals only the last counts.
+#[must_use]
+pub fn assign(pairs: &[PairEvidence], calibration: Option<&Calibration>, rules: &TagRules) -> Vec<Decision> {
+    let signal = |of: fn(&Signals) -> f64, missing: f64| -> Vec<f64> {
+        let of_pair = |p: &PairEvidence| if p.signals.is_empty() { missing } else { mean_signal(&p.signals, of) };
+        pairs.iter().map(of_pair).collect()
+    };
+    let confidence = signal(|s| s.confidence, 1.0);
+    let fluctuation = signal(|s| s.fluctuation, 0.0);
+    let regions = regions(&confidence, &signal(|s| s.variability, 0.0));
+    let cuts = Cuts::new(&confidence, &fluctuation, rules);
+    let scores: Vec<f64> = pairs.iter().map(|p| p.score).collect();
+    let keys: Vec<u64> = pairs.iter().map(|p| p.key).collect();
+    let ranks = tie_free_ranks(&scores, &keys);
+    let can_tell = calibration.is_some_and(|c| c.verdict.can_tell());
+    let threshold = calibration.and_then(|c| c.threshold(rules.fdr));
+    let decide = |i: usize| {
+        let pair = &pairs[i];
+        let p_incorrect = calibration.map_or(0.0, |c| c.p_incorrect(pair.score));
+        let incorrect = threshold.is_some_and(|t| pair.score >= t);
+        let near_chance = !pair.signals.is_empty() && (confidence[i] - 0.5).abs() <= cuts.near_chance;
+        let fluctuating = fluctuation[i] > 0.0 && fluctuation[i] >= cuts.fluctuating;
+        let likely_wrong = !incorrect && can_tell && p_incorrect >= rules.likely_wrong;
+        let tag = match (incorrect, near_chance || fluctuating || likely_wrong) {
+            (true, _) => Tag::Incorrect,
+            (false, true) => Tag::Ambiguous,
+            (false, false) => Tag::Robust,
+        };
+        let leading = [
+            (EvidenceCode::HighLoss, incorrect),
+            (EvidenceCode::LikelyWrong, likely_wrong),
+            (EvidenceCode::Fluctuating, fluctuating),
+            (EvidenceCode::NearChance, near_chance),
+        ];
+        let codes = leading.into_iter().chain(side_evidence(pair));
+        let evidence_codes: Vec<EvidenceCode> = codes.filter(|c| c.1).map(|c| c.0).collect();
+        Decision {
+            tag,
+            suspicion: (real(ranks[i]) + 0.5) / real(pairs.len()),
+            p_incorrect,
+            reason: if tag == Tag::Robust { None } else { evidence_codes.first().copied() },
+            evidence_codes,
+            region: regions[i],
+        }
+    };
+    (0..pairs.len()).map(decide).collect()
+}
+
+/// Evidence that explains but does not decide.
+fn side_evidence(pair: &PairEvidence) -> [(EvidenceCode, bool); 4] {
+    let signals = &pair.signals;
+    let sides = |above: bool| signals.iter().any(|s| (s.confidence > 0.5) == above);
+    let epochs = u64::from(pair.epochs) * signals.len() as u64;
+    let selected: u64 = signals.iter().map(|s| u64::from(s.times_selected)).sum();
+    [
+        (EvidenceCode::ModelsDisagree, sides(true) && sides(false)),
+        (EvidenceCode::NeverLearned, !signals.is_empty() && signals.iter().all(|s| s.forgetting.is_none())),
+        (EvidenceCode::Forgotten, signals.iter().any(|s| s.forgetting.is_some_and(|n| n > 1))),
+        (EvidenceCode::PeerRejected, pair.filtered && epochs > 0 && 2 * selected < epochs),
+    ]
+}
+
+/// More pairs asked to go than the cap lets go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapWarning {
+    /// The source whose cap was reached; `None` for the cap over all pairs.
+    pub source: Option<String>,
+    /// Pairs that the tags would have removed.
+    pub wanted: usize,
+    /// Pairs that the cap allows.
+    pub allowed: usize,
+    /// Pairs it was counted over.
+    pub of: usize,
+}
+
+impl fmt::Display for CapWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wanted, allowed, of, .. } = self;
+        if let Some(source) = &self.source {
+            write!(f, "in `{source}`, ")?;
+        }
+        write!(f, "{wanted} of {of} pairs would be removed, the cap allows {allowed}: the least suspicious of them keep their tag but stay in")
+    }
+}
+
+/// What is removed under the caps.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Removal {
+    /// Per pair, in the order given.
+    pub removed: Vec<bool>,
+    /// A warning per cap that was reached.
+    pub warnings: Vec<CapWarning>,
+}
+
+/// Marks pairs with a tag in `remove` as removed, the most suspicious first, up to the caps.
+///
+/// `n_total` is the number of pairs the overall share is taken of (scored or not).
+/// `sources` names each pair's source, for the cap per source.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+pub fn cap_removal(
+    decisions: &[Decision],
+    sources: Option<&[String]>,
+    remove: &[Tag],
+    n_total: usize,
+    rules: &TagRules,
+) -> Removal {
+    let allowed = |n: usize, cap: f64| (real(n) * cap).floor() as usize;
+    let mut wanted: Vec<usize> = (0..decisions.len()).filter(|&i| remove.contains(&decisions[i].tag)).collect();
+    wanted.sort_by(|&a, &b| decisions[b].suspicion.total_cmp(&decisions[a].suspicion));
+    let per_source = rules.max_remove_per_source.zip(sources);
+    // source -> (pairs, wanted, removed)
+    let mut counts: HashMap<&str, (usize, usize, usize)> = HashMap::new();
+    if let Some((_, sources)) = per_source {
+        for source in sources {
+            counts.entry(source).or_default().0 += 1;
+        }
+    }
+    let total = allowed(n_total, rules.max_remove);
+    let mut out = Removal { removed: vec![false; decisions.len()], warnings: Vec::new() };
+    let mut removed = 0;
+    for &i in &wanted {
+        let mut fits = removed < total;
+        if let Some((cap, sources)) = per_source {
+            let count = counts.entry(&sources[i]).or_default();
+            count.1 += 1;
+            fits &= count.2 < allowed(count.0, cap);
+            count.2 += usize::from(fits);
+        }
+        out.removed[i] = fits;
+        removed += usize::from(fits);
+    }
+    if wanted.len() > total {
+        let warning = CapWarning { source: None, wanted: wanted.len(), allowed: total, of: n_total };
+        out.warnings.push(warning);
+    }
+    if let Some((cap, _)) = per_source {
+        let mut over: Vec<_> = counts.into_iter().filter(|(_, c)| c.1 > allowed(c.0, cap)).collect();
+        over.sort();
+        out.warnings.extend(over.into_iter().map(|(source, (of, wanted, _))| CapWarning {
+            source: Some(source.to_owned()),
+            wanted,
+            allowed: allowed(of, cap),
+            of,
+        }));
+    }
+    out
+}
