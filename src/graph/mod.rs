@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub mod backbone;
 pub mod builder;
+pub mod checkpoint;
 pub mod proto;
 
 /// What can go wrong when a graph is read or made.

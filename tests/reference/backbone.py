@@ -106,7 +106,7 @@ def main():
         })
     document = {"model": config.get("_name_or_path", ""), "model_type": config["model_type"],
                 "hidden": config["hidden_size"], "pad": config["pad_token_id"], "texts": texts}
-    target.write_text(json.dumps(document, indent=1) + "\n")
+    target.write_text(json.dumps(document) + "\n")
 
 
 main()
