@@ -38,8 +38,8 @@ pub struct RowEvidence {
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowState {
-    /// It cannot be read as a pair.
-    Unusable(UnusableReason),
+    /// It cannot be read as a pair; its id names all that it holds.
+    Unusable(PairId, UnusableReason),
     /// Its sides are identical after truncation.
     Undecidable(PairId),
     /// It was trained on: position in [`Evidence::pairs`].
@@ -79,13 +79,12 @@ pub struct PlantedScore {
 }
 
 impl Evidence {
-    /// Id of a row; `None` for a row that is no pair.
+    /// Id of a row.
     #[must_use]
-    pub fn id_of(&self, row: &RowEvidence) -> Option<PairId> {
+    pub fn id_of(&self, row: &RowEvidence) -> PairId {
         match row.state {
-            RowState::Unusable(_) => None,
-            RowState::Undecidable(id) => Some(id),
-            RowState::Trained(pair) => Some(self.pairs[pair as usize].id),
+            RowState::Unusable(id, _) | RowState::Undecidable(id) => id,
+            RowState::Trained(pair) => self.pairs[pair as usize].id,
         }
     }
 

@@ -96,7 +96,7 @@ impl Outcome {
     #[must_use]
     pub fn tag_of(&self, row: &RowEvidence) -> Tag {
         match row.state {
-            RowState::Unusable(_) => Tag::Unusable,
+            RowState::Unusable(..) => Tag::Unusable,
             RowState::Undecidable(_) => Tag::Undecidable,
             RowState::Trained(pair) => self.decisions[pair as usize].tag,
         }
@@ -106,7 +106,7 @@ impl Outcome {
     #[must_use]
     pub fn reason_of(&self, row: &RowEvidence) -> Option<&'static str> {
         match row.state {
-            RowState::Unusable(reason) => Some(reason.code()),
+            RowState::Unusable(_, reason) => Some(reason.code()),
             RowState::Undecidable(_) => Some("identical-after-truncation"),
             RowState::Trained(pair) => self.decisions[pair as usize].reason.map(crate::tags::EvidenceCode::as_str),
         }
@@ -116,7 +116,7 @@ impl Outcome {
     #[must_use]
     pub fn removed(&self, row: &RowEvidence) -> bool {
         match row.state {
-            RowState::Unusable(_) => true,
+            RowState::Unusable(..) => true,
             RowState::Undecidable(_) => false,
             RowState::Trained(pair) => self.removed_pairs[pair as usize],
         }

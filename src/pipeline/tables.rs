@@ -29,7 +29,7 @@ impl Columns {
     fn finish(self) -> Result<RecordBatch, ArrowError> {
         RecordBatch::try_from_iter_with_nullable(self.0.into_iter().map(|(name, array)| {
             // the schema must not depend on whether this batch holds a null
-            let nullable = !matches!(name.as_str(), "input" | "row" | "tag" | "epoch" | "model");
+            let nullable = !matches!(name.as_str(), "pair_id" | "content_id" | "input" | "row" | "tag" | "epoch" | "model");
             (name, array, nullable)
         }))
     }
@@ -80,11 +80,10 @@ fn tags_batch(
     };
     let decisions = || trained().map(|pair| pair.map(|i| &outcome.decisions[i]));
     let pairs = || trained().map(|pair| pair.map(|i| &evidence.pairs[i]));
-    let ids: Vec<Option<String>> = rows.iter().map(|row| evidence.id_of(row).map(|id| id.to_string())).collect();
     let mut columns = Columns(Vec::new());
-    columns.add("pair_id", names(ids.iter().map(Option::as_deref)));
-    let contents = rows.iter().map(|row| evidence.id_of(row).map(|id| id.content.to_string()));
-    columns.add("content_id", contents.collect::<StringArray>());
+    let ids = || rows.iter().map(|row| evidence.id_of(row));
+    columns.add("pair_id", StringArray::from_iter_values(ids().map(|id| id.to_string())));
+    columns.add("content_id", StringArray::from_iter_values(ids().map(|id| id.content.to_string())));
     let paths = rows.iter().map(|row| inputs[row.input as usize].as_str());
     columns.add("input", StringArray::from_iter_values(paths));
     columns.add("row", UInt64Array::from_iter_values(rows.iter().map(|row| row.row)));

@@ -1,0 +1,231 @@
+//! Reads the inputs once: ids, reasons, lengths, and the texts' token ids.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::PipelineError;
+use super::config::RunConfig;
+use super::evidence::{RowEvidence, RowState};
+use crate::pairs::{PairId, PairRow, PairSource, RawPair, UnusableReason};
+use crate::progress::Progress;
+use crate::reward::PairTexts;
+use crate::tokens::{Encoded, Overlong, TextEncoder, Texts, TextsBuilder};
+
+/// Rows tokenized at a time.
+const CHUNK_ROWS: usize = 2048;
+
+/// A dataset as numbers; its texts' tokens are in scratch files.
+pub struct Ingested {
+    /// Every row in reading order; trained rows point into `pairs`.
+    pub rows: Vec<RowEvidence>,
+    /// Pairs that can be trained on.
+    pub pairs: Vec<IngestedPair>,
+    /// Distinct texts under each backbone's tokenizer.
+    pub texts: Vec<Texts>,
+    /// Distinct values of the source column.
+    pub sources: Vec<String>,
+    /// Distinct values of the column that the cap holds for.
+    pub cap_groups: Vec<String>,
+    /// Name of the source column, where there is one.
+    pub source_column: Option<String>,
+    /// What the token policy cut.
+    pub cut: Cut,
+}
+
+/// What the token policy cut, by the first backbone's tokenizer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// Texts of pairs that lost tokens of the prompt or the response.
+    pub texts: u64,
+    /// Pairs with such a text.
+    pub pairs: u64,
+    /// Pairs with a cut response.
+    pub response_pairs: u64,
+}
+
+/// A pair as numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IngestedPair {
+    /// Its id.
+    pub id: PairId,
+    /// Chosen and rejected text for each model.
+    pub texts: [PairTexts; 2],
+    /// Characters of the chosen response less those of the rejected one.
+    pub length_difference: i64,
+    /// Position in [`Ingested::sources`].
+    pub source: Option<u32>,
+    /// Position in [`Ingested::cap_groups`].
+    pub cap_group: Option<u32>,
+}
+
+/// Reads all rows.
+///
+/// # Shapes
+/// `encoders`: one for each distinct backbone; `backbone_of`: which one models `a` and `b` use.
+///
+/// # Errors
+/// When an input cannot be read, or a text is too long and the policy says `error`.
+pub fn ingest(
+    source: &PairSource,
+    encoders: &[TextEncoder],
+    backbone_of: [usize; 2],
+    config: &RunConfig,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Ingested, PipelineError> {
+    let source_column = source_column(source, config)?;
+    let (sources, source_of) = intern(source, source_column.as_deref())?;
+    let cap_column = Some(config.data.cap_column.as_str()).filter(|name| !name.is_empty());
+    let (cap_groups, cap_group_of) = intern(source, cap_column)?;
+
+    let mut builders = Vec::new();
+    for _ in encoders {
+        builders.push(TextsBuilder::new(scratch)?);
+    }
+    let mut ingested = Ingested {
+        rows: Vec::new(),
+        pairs: Vec::new(),
+        texts: Vec::new(),
+        sources,
+        cap_groups,
+        source_column,
+        cut: Cut::default(),
+    };
+    progress.begin("reading pairs", Some(source.rows()), "rows");
+    let mut rows = source.pairs()?;
+    loop {
+        let chunk: Vec<PairRow> = rows.by_ref().take(CHUNK_ROWS).collect::<Result<_, _>>()?;
+        if chunk.is_empty() {
+            break;
+        }
+        let encoded: Vec<Option<Vec<[Encoded; 2]>>> = chunk
+            .par_iter()
+            .map(|row| row.pair.as_ref().ok().map(|pair| encode(pair, encoders)).transpose())
+            .collect::<Result<_, _>>()?;
+        for (row, sides) in chunk.iter().zip(encoded) {
+            let state = match (&row.pair, sides) {
+                (Ok(pair), Some(sides)) => {
+                    let index = usize::try_from(row.at.index).expect("rows fit the address space");
+                    let lookup = |of: &[Option<u32>]| of.get(index).copied().flatten();
+                    let groups = [lookup(&source_of), lookup(&cap_group_of)];
+                    add_pair(&mut ingested, &mut builders, backbone_of, config, row, pair, &sides, groups)?
+                }
+                (Err(reason), _) | (Ok(_), None) => {
+                    RowState::Unusable(row.id, row.pair.as_ref().err().copied().unwrap_or(UnusableReason::NullField))
+                }
+            };
+            ingested.rows.push(RowEvidence {
+                input: u32::try_from(row.at.input).expect("inputs are counted in 32 bits"),
+                row: row.at.row,
+                state,
+            });
+        }
+        progress.advance(chunk.len() as u64);
+    }
+    progress.end();
+    for builder in builders {
+        ingested.texts.push(builder.finish()?);
+    }
+    Ok(ingested)
+}
+
+fn encode(pair: &RawPair, encoders: &[TextEncoder]) -> Result<Vec<[Encoded; 2]>, PipelineError> {
+    let sides = encoders
+        .iter()
+        .map(|encoder| encoder.encode_pair(&pair.prompt, &pair.chosen, &pair.rejected));
+    Ok(sides.collect::<Result<_, _>>()?)
+}
+
+#[expect(clippy::too_many_arguments, reason = "one row's parts, taken apart once")]
+fn add_pair(
+    ingested: &mut Ingested,
+    builders: &mut [TextsBuilder],
+    backbone_of: [usize; 2],
+    config: &RunConfig,
+    row: &PairRow,
+    pair: &RawPair,
+    sides: &[[Encoded; 2]],
+    [source, cap_group]: [Option<u32>; 2],
+) -> Result<RowState, PipelineError> {
+    let cut = |side: &Encoded| side.prompt_cut || side.response_cut;
+    let texts_cut = sides[0].iter().filter(|side| cut(side)).count() as u64;
+    if texts_cut > 0 {
+        match config.tokens.overlong {
+            Overlong::TruncateLeft => {
+                ingested.cut.texts += texts_cut;
+                ingested.cut.pairs += 1;
+                ingested.cut.response_pairs += u64::from(sides[0].iter().any(|side| side.response_cut));
+            }
+            Overlong::Drop => return Ok(RowState::Unusable(row.id, UnusableReason::TooLong)),
+            Overlong::Error => {
+                return Err(PipelineError::TooLong {
+                    pair: row.id,
+                    row: row.at.row,
+                    limit: config.tokens.max_length_tokens,
+                });
+            }
+        }
+    }
+    let mut by_backbone: Vec<PairTexts> = Vec::with_capacity(sides.len());
+    for (builder, [chosen, rejected]) in builders.iter_mut().zip(sides) {
+        by_backbone.push([builder.add(chosen)?, builder.add(rejected)?]);
+    }
+    if by_backbone.iter().all(|[chosen, rejected]| chosen == rejected) {
+        return Ok(RowState::Undecidable(row.id));
+    }
+    let characters = |text: &str| i64::try_from(text.trim().chars().count()).expect("a text fits in memory");
+    let position = u32::try_from(ingested.pairs.len()).expect("pairs are counted in 32 bits");
+    ingested.pairs.push(IngestedPair {
+        id: row.id,
+        texts: backbone_of.map(|backbone| by_backbone[backbone]),
+        length_difference: characters(&pair.chosen) - characters(&pair.rejected),
+        source,
+        cap_group,
+    });
+    Ok(RowState::Trained(position))
+}
+
+/// The source column: the user's, or `source` where there is one that is not part of the pair.
+fn source_column(source: &PairSource, config: &RunConfig) -> Result<Option<String>, PipelineError> {
+    let named = &config.data.source_column;
+    if !named.is_empty() {
+        source.column(named)?;
+        return Ok(Some(named.clone()));
+    }
+    Ok(source.column("source").is_ok().then(|| "source".to_owned()))
+}
+
+/// Distinct values of a column in order of appearance, and each row's position among them.
+fn intern(source: &PairSource, column: Option<&str>) -> Result<(Vec<String>, Vec<Option<u32>>), PipelineError> {
+    use arrow::array::Array;
+
+    let Some(column) = column else {
+        return Ok((Vec::new(), Vec::new()));
+    };
+    let mut names: Vec<String> = Vec::new();
+    let mut known: HashMap<String, u32> = HashMap::new();
+    let mut of_row = Vec::new();
+    for batch in source.batches_of([column])? {
+        let batch = batch?;
+        let Some(values) = batch.text_column(column) else {
+            return Err(PipelineError::Config(format!("column `{column}` holds no text or numbers to group by")));
+        };
+        for i in 0..values.len() {
+            if values.is_null(i) {
+                of_row.push(None);
+                continue;
+            }
+            let value = values.value(i);
+            let position = known.get(value).copied().unwrap_or_else(|| {
+                let position = u32::try_from(names.len()).expect("groups are counted in 32 bits");
+                names.push(value.to_owned());
+                known.insert(value.to_owned(), position);
+                position
+            });
+            of_row.push(Some(position));
+        }
+    }
+    Ok((names, of_row))
+}
