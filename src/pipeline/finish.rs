@@ -1,0 +1,150 @@
+//! The tag stage and everything that is written: shared by `run`, `tag` and `report`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::PipelineError;
+use super::evidence::Evidence;
+use super::manifest::Manifest;
+use super::outcome::Outcome;
+use super::reporting::{self, Written};
+use super::{review, tables};
+use crate::filter::Exchange;
+use crate::pairs::{Decision, Extra, FilterOptions, PairSource, WriteCounts, write_filtered, write_parquet};
+use crate::progress::Progress;
+use crate::report::{self, Report};
+
+/// A finished run.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// Everything the run found out.
+    pub report: Report,
+    /// Where it was written.
+    pub run_dir: PathBuf,
+}
+
+/// Tags, writes every file of a run, and the manifest last.
+pub(super) fn finish(
+    source: &PairSource,
+    evidence: &Evidence,
+    mut manifest: Manifest,
+    run_dir: &Path,
+    progress: &dyn Progress,
+) -> Result<Finished, PipelineError> {
+    let start = Instant::now();
+    progress.begin("tagging and writing", None, "files");
+    let config = &manifest.config;
+    let filtered = config.second_pass.exchange != Exchange::Independent && manifest.facts.drop_noise_rate > 0.0;
+    let outcome = Outcome::new(evidence, config, filtered);
+    let mut written = Written::default();
+    let counts = write_rows(source, evidence, &outcome, &manifest, run_dir)?;
+    if let Some(output) = &manifest.output {
+        written.add(output, "the cleaned dataset", Some(counts.kept));
+    }
+    progress.advance(1);
+    write_tables(source, evidence, &outcome, run_dir, &mut written)?;
+    written.add(&run_dir.join("removed.parquet"), "rows left out, whole, with reason", Some(counts.removed));
+    progress.advance(3);
+    let examples = reporting::examples(source, evidence, &outcome)?;
+    review::write(&run_dir.join("review.csv"), &examples.review)?;
+    written.add(&run_dir.join("review.csv"), "pairs most worth a person's look", Some(examples.review.len() as u64));
+    progress.advance(1);
+    manifest.facts.timings.retain(|timing| timing.stage != "tagging and writing");
+    manifest.facts.timings.push(report::Timing {
+        stage: "tagging and writing".into(),
+        seconds: start.elapsed().as_secs_f64(),
+    });
+    for (name, holds) in [
+        ("report.html", "the report as one page"),
+        ("report.md", "the report for a pull request"),
+        ("report.json", "the report for programs"),
+        ("plots", "plots as SVG and PNG"),
+        ("manifest.json", "settings, digests, versions, seeds, timings"),
+    ] {
+        written.add(&run_dir.join(name), holds, None);
+    }
+    let report = reporting::build(source, evidence, &outcome, &manifest, counts, examples.report, written)?;
+    report::write(run_dir, &report, progress)?;
+    manifest.write(run_dir)?;
+    progress.end();
+    Ok(Finished {
+        report,
+        run_dir: run_dir.to_owned(),
+    })
+}
+
+/// Streams the inputs once more into the cleaned file and the file of removed rows.
+fn write_rows(
+    source: &PairSource,
+    evidence: &Evidence,
+    outcome: &Outcome,
+    manifest: &Manifest,
+    run_dir: &Path,
+) -> Result<WriteCounts, PipelineError> {
+    let removed = run_dir.join("removed.parquet");
+    let options = FilterOptions {
+        clean: manifest.output.as_deref(),
+        removed: Some(&removed),
+        extra_columns: manifest.extra_columns,
+    };
+    let decide = |at: crate::pairs::RowAt| {
+        let row = &evidence.rows[usize::try_from(at.index).expect("rows fit the address space")];
+        let tag = outcome.tag_of(row).as_str().to_owned();
+        if outcome.removed(row) {
+            let reason = outcome.reason_of(row).unwrap_or("unknown").to_owned();
+            return Decision::Remove { reason, tag };
+        }
+        let pair = evidence.trained(row);
+        Decision::Keep(Extra {
+            pair_id: evidence.id_of(row),
+            tag,
+            suspicion: pair.map(|i| outcome.decisions[i].suspicion),
+            p_incorrect: pair.and_then(|i| outcome.p_incorrect(i)),
+        })
+    };
+    Ok(write_filtered(source, &options, decide)?)
+}
+
+fn write_tables(
+    source: &PairSource,
+    evidence: &Evidence,
+    outcome: &Outcome,
+    run_dir: &Path,
+    written: &mut Written,
+) -> Result<(), PipelineError> {
+    let inputs: Vec<String> = source.inputs().iter().map(|input| input.path.display().to_string()).collect();
+    let mut table = |name: &str,
+                     holds: &str,
+                     rows: u64,
+                     batches: &mut dyn Iterator<Item = Result<arrow::array::RecordBatch, arrow::error::ArrowError>>|
+     -> Result<(), PipelineError> {
+        let path = run_dir.join(name);
+        let mut batches = batches.map(|batch| batch.map_err(PipelineError::Table)).peekable();
+        let schema = match batches.peek() {
+            Some(Ok(batch)) => batch.schema(),
+            _ => return batches.next().map_or(Ok(()), |batch| batch.map(drop)),
+        };
+        write_parquet(&path, &schema, batches)?;
+        written.add(&path, holds, Some(rows));
+        Ok(())
+    };
+    let cells = evidence.pairs.len() * 2 * evidence.dynamics.n_epochs;
+    table(
+        "tags.parquet",
+        "every row: tag, suspicion, evidence",
+        evidence.rows.len() as u64,
+        &mut tables::tags(evidence, outcome, &inputs),
+    )?;
+    table(
+        "dynamics.parquet",
+        "margins and losses by pair, model and epoch",
+        cells as u64,
+        &mut tables::dynamics(evidence),
+    )?;
+    table(
+        "planted.parquet",
+        "the calibration set",
+        evidence.planted.len() as u64,
+        &mut std::iter::once(tables::planted(evidence)),
+    )
+}

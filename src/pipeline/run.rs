@@ -1,0 +1,549 @@
+//! A run, in order: read, encode, first pass, second pass, tag, write.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::PipelineError;
+use super::config::{ModelConfig, RunConfig};
+use super::evidence::{Evidence, PairRecord, PlantedScore};
+use super::finish::{Finished, finish};
+use super::health::health;
+use super::ingest::{Ingested, ingest};
+use super::manifest::{Facts, Manifest, SCHEMA_VERSION};
+use super::outcome::calibration_options;
+use super::planting::{ROUNDS, draw_plantings};
+use super::training::{CrossFit, Round, Trainer, deciding, derive, view_columns};
+use crate::filter::{Curriculum, Exchange};
+use crate::graph::HeadArtifacts;
+use crate::graph::backbone::{POOLS, backbone_model};
+use crate::pairs::{Columns, PairId, PairSource, ReadOptions};
+use crate::progress::Progress;
+use crate::report;
+use crate::reward::{Device, EncodeStats, Encoder, ExecutionDevice, FeatureStore, Features, Runtime, encode_texts};
+use crate::setup::{self, Backbone, ModelFolder, SetupOptions};
+use crate::tags::calibrate::OtherEvidence;
+use crate::tags::{Calibration, NoiseReport, Signals};
+use crate::tokens::{TextEncoder, Texts};
+use crate::train::{Dynamics, TrainPair};
+
+/// Part of the key of cached features; raised when a backbone's graph changes its values.
+const FEATURES_VERSION: u32 = 1;
+
+/// What a user asks of a run.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// Files, folders, globs.
+    pub inputs: Vec<String>,
+    /// The cleaned file.
+    pub output: Option<PathBuf>,
+    /// The run directory; default: beside the output.
+    pub run_dir: Option<PathBuf>,
+    /// Checked settings.
+    pub config: RunConfig,
+    /// Where the models run.
+    pub device: Device,
+    /// The runtime library that the user named.
+    pub ort_lib: Option<PathBuf>,
+    /// Fetch nothing.
+    pub offline: bool,
+    /// Threads of the encoder; 0 for one per core.
+    pub threads: usize,
+    /// Whether the cleaned file has columns of ours.
+    pub extra_columns: bool,
+    /// Whether to go on from what the run directory holds.
+    pub resume: bool,
+}
+
+impl RunRequest {
+    /// The run directory: the user's, `NAME.prefclean` beside the output, or the same in the current folder.
+    #[must_use]
+    pub fn run_dir(&self) -> PathBuf {
+        if let Some(folder) = &self.run_dir {
+            return folder.clone();
+        }
+        match &self.output {
+            Some(output) => output.with_extension("prefclean"),
+            None => {
+                let input = Path::new(self.inputs.first().map_or("run", String::as_str));
+                let name = input.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().replace('*', "all"));
+                PathBuf::from(format!("{}.prefclean", name.split('.').next().unwrap_or("run")))
+            }
+        }
+    }
+}
+
+/// Reads the inputs of a request.
+///
+/// # Errors
+/// When they cannot be read as pairs, or an output would replace an input.
+pub fn open_source(inputs: &[String], columns: &[String]) -> Result<PairSource, PipelineError> {
+    let options = ReadOptions {
+        columns: Columns::parse(columns)?,
+        ..ReadOptions::default()
+    };
+    Ok(PairSource::open(inputs, &options)?)
+}
+
+/// Does the whole job.
+///
+/// # Errors
+/// [`PipelineError`]; a pair that cannot be used is not an error, it is set aside.
+pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, PipelineError> {
+    let config = &request.config;
+    config.validate()?;
+    let mut clock = Clock::default();
+    let source = open_source(&request.inputs, &config.data.columns)?;
+    let run_dir = request.run_dir();
+    let work = prepare_folders(request, &source, &run_dir)?;
+
+    let options = setup_options(request)?;
+    let runtime_library = setup::ensure_runtime(&options, progress)?;
+    let runtime = Runtime::load(&runtime_library.path).map_err(crate::reward::RewardError::from)?;
+    let device = runtime.resolve(request.device).map_err(crate::reward::RewardError::from)?;
+    let (backbones, backbone_of) = backbones(config, &options, progress)?;
+    let mut encoders = Vec::new();
+    for backbone in &backbones {
+        check_length(backbone, config)?;
+        encoders.push(TextEncoder::load(&backbone.tokenizer, config.tokens)?);
+    }
+    let heads = [load_head(&config.model_a)?, load_head(&config.model_b)?];
+    clock.lap("set-up");
+
+    let ingested = ingest(&source, &encoders, backbone_of, config, &work, progress)?;
+    clock.lap("reading");
+    if ingested.pairs.is_empty() {
+        return Err(PipelineError::NoPairs {
+            rows: ingested.rows.len(),
+        });
+    }
+
+    let cache = options.surroundings.home.cache();
+    let mut features = Vec::new();
+    let mut encoded = EncodeStats::default();
+    for (backbone, texts) in backbones.iter().zip(&ingested.texts) {
+        let (own, stats) = encode(backbone, texts, ingested.pairs.len(), cache, runtime, device, request, progress)?;
+        features.push(Arc::new(own));
+        encoded.encoded += stats.encoded;
+        encoded.texts += stats.texts;
+        encoded.seconds += stats.seconds;
+    }
+    clock.lap("encoding");
+
+    let ids: Vec<PairId> = ingested.pairs.iter().map(|pair| pair.id).collect();
+    let training_key = training_key(config, &ingested, backbone_of, &backbones, device);
+    let trainer = Trainer {
+        runtime,
+        config,
+        heads,
+        features: backbone_of.map(|i| Arc::clone(&features[i])),
+        pairs: ingested
+            .pairs
+            .iter()
+            .map(|pair| TrainPair {
+                texts: pair.texts,
+                tie: pair.id.seeded_hash(config.seed),
+            })
+            .collect(),
+        plantings: draw_plantings(&ids, &config.planting, derive(config.seed, "planting")),
+        work: (work, training_key.clone()),
+        progress,
+    };
+    let trained = train(&trainer, &ids, &mut clock)?;
+    let facts = facts(&trainer, &trained, &ingested, &source, &backbones, backbone_of, encoded, device, &clock);
+    let evidence = evidence(&trainer, trained, ingested);
+    let manifest = Manifest {
+        schema_version: SCHEMA_VERSION,
+        prefclean_version: env!("CARGO_PKG_VERSION").into(),
+        trained_at_unix_secs: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        arguments: request.inputs.clone(),
+        inputs: digest_inputs(&source)?,
+        output: request.output.clone(),
+        extra_columns: request.extra_columns,
+        config: config.clone(),
+        training_key,
+        facts,
+    };
+    finish(&source, &evidence, manifest, &run_dir, progress)
+}
+
+/// What both passes gave.
+struct Trained {
+    cross_fit: Option<CrossFit>,
+    first_noise: Option<NoiseReport>,
+    drop_noise_rate: f64,
+    rounds: [Round; ROUNDS],
+    steps: u64,
+    seconds: f64,
+}
+
+fn train(trainer: &Trainer<'_>, ids: &[PairId], clock: &mut Clock) -> Result<Trained, PipelineError> {
+    let start = Instant::now();
+    let config = trainer.config;
+    let cross_fit = trainer.cross_fit(ids)?;
+    clock.lap("cross-fitting");
+    let first = trainer.first_pass()?;
+    let (planted, unplanted) = pooled_scores(&first, &trainer.plantings);
+    let options = calibration_options(config);
+    let calibration = Calibration::new(&planted, &unplanted, OtherEvidence::default(), &options);
+    let first_noise = calibration.map(|c| c.noise);
+    clock.lap("first pass");
+    let given = config.second_pass.noise_rate;
+    let drop_noise_rate = if given >= 0.0 {
+        given
+    } else {
+        first_noise.as_ref().map_or(0.0, NoiseReport::drop_rate)
+    };
+    let rounds = trainer.second_pass(drop_noise_rate)?;
+    clock.lap("second pass");
+    let steps = first.iter().chain(&rounds).map(|round| round.steps).sum();
+    Ok(Trained {
+        cross_fit,
+        first_noise,
+        drop_noise_rate,
+        rounds,
+        steps,
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+/// Scores of planted pairs in their rounds, and of all others, each in its deciding round.
+fn pooled_scores(rounds: &[Round; ROUNDS], plantings: &[Vec<bool>; ROUNDS]) -> (Vec<f64>, Vec<f64>) {
+    let mut planted = Vec::new();
+    for (round, planting) in rounds.iter().zip(plantings) {
+        planted.extend(round.scores.iter().zip(planting).filter(|(_, p)| **p).map(|(s, _)| *s));
+    }
+    let unplanted = (0..plantings[0].len())
+        .map(|i| rounds[deciding_round(plantings, i)].scores[i])
+        .collect();
+    (planted, unplanted)
+}
+
+/// The round in which a pair has its own label: the first, unless it was planted there.
+fn deciding_round(plantings: &[Vec<bool>; ROUNDS], pair: usize) -> usize {
+    usize::from(plantings[0][pair])
+}
+
+fn evidence(trainer: &Trainer<'_>, trained: Trained, ingested: Ingested) -> Evidence {
+    let plantings = &trainer.plantings;
+    let rounds = &trained.rounds;
+    let dynamics = deciding(&rounds[0].dynamics, &rounds[1].dynamics, &plantings[0]);
+    let pairs: Vec<PairRecord> = ingested
+        .pairs
+        .iter()
+        .enumerate()
+        .map(|(i, pair)| {
+            let round = deciding_round(plantings, i);
+            PairRecord {
+                id: pair.id,
+                score: rounds[round].scores[i],
+                round: u8::try_from(round).expect("there are two rounds"),
+                signals: pair_signals(&dynamics, i),
+                margin_cross_fit: trained
+                    .cross_fit
+                    .as_ref()
+                    .map(|fit| f32::midpoint(fit.margins[0][i], fit.margins[1][i])),
+                length_difference: pair.length_difference,
+                source: pair.source,
+                cap_group: pair.cap_group,
+            }
+        })
+        .collect();
+    let mut planted = Vec::new();
+    for (round, planting) in plantings.iter().enumerate() {
+        for (i, pair) in ingested.pairs.iter().enumerate().filter(|(i, _)| planting[*i]) {
+            planted.push(PlantedScore {
+                id: pair.id,
+                round: u8::try_from(round).expect("there are two rounds"),
+                score: rounds[round].scores[i],
+            });
+        }
+    }
+    Evidence {
+        rows: ingested.rows,
+        pairs,
+        planted,
+        dynamics,
+        sources: ingested.sources,
+        cap_groups: ingested.cap_groups,
+    }
+}
+
+/// Signals of both models from a pair's online margins.
+pub(super) fn pair_signals(dynamics: &Dynamics, pair: usize) -> [Signals; 2] {
+    [0, 1].map(|model| {
+        let epochs = 0..dynamics.n_epochs;
+        let margins: Vec<f64> = epochs.clone().map(|e| f64::from(dynamics.online(model, e)[pair])).collect();
+        let selected: Vec<bool> = epochs.map(|e| dynamics.selected(model, e)[pair]).collect();
+        Signals::of(&margins, &selected).expect("a pass has at least one epoch")
+    })
+}
+
+fn setup_options(request: &RunRequest) -> Result<SetupOptions, PipelineError> {
+    let mut options = SetupOptions::from_env(Backbone::default())?;
+    options.offline |= request.offline;
+    options.ort_lib.clone_from(&request.ort_lib);
+    Ok(options)
+}
+
+/// The run directory and its folder for unfinished work.
+fn prepare_folders(request: &RunRequest, source: &PairSource, run_dir: &Path) -> Result<PathBuf, PipelineError> {
+    let outputs: Vec<&Path> = request.output.as_deref().into_iter().collect();
+    crate::pairs::refuse_inputs(source.inputs().iter().map(|input| input.path.as_path()), &outputs)?;
+    let work = run_dir.join("work");
+    let failed = |source: io::Error| PipelineError::Folder {
+        path: work.clone(),
+        source,
+    };
+    if !request.resume && work.exists() {
+        fs::remove_dir_all(&work).map_err(failed)?;
+    }
+    fs::create_dir_all(&work).map_err(failed)?;
+    Ok(work)
+}
+
+/// The distinct backbones of both models, and which one each uses.
+fn backbones(
+    config: &RunConfig,
+    options: &SetupOptions,
+    progress: &dyn Progress,
+) -> Result<(Vec<ModelFolder>, [usize; 2]), PipelineError> {
+    let [a, b] = config.models();
+    let mut folders = vec![setup::ensure_model(options, &a.backbone.parse()?, progress)?];
+    if a.backbone == b.backbone {
+        return Ok((folders, [0, 0]));
+    }
+    folders.push(setup::ensure_model(options, &b.backbone.parse()?, progress)?);
+    Ok((folders, [0, 1]))
+}
+
+fn load_head(model: &ModelConfig) -> Result<HeadArtifacts, PipelineError> {
+    Ok(match RunConfig::head_folder(model) {
+        Some(folder) => HeadArtifacts::load(&folder)?,
+        None => HeadArtifacts::shipped(&model.head)?,
+    })
+}
+
+/// A field of a model's config.json.
+fn config_number(model: &ModelFolder, key: &str) -> Result<usize, PipelineError> {
+    let text = fs::read_to_string(&model.config).map_err(|source| PipelineError::Folder {
+        path: model.config.clone(),
+        source,
+    })?;
+    let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    value
+        .and_then(|v| usize::try_from(v.get(key)?.as_u64()?).ok())
+        .ok_or_else(|| PipelineError::Config(format!("`{}` has no number `{key}`", model.config.display())))
+}
+
+fn check_length(model: &ModelFolder, config: &RunConfig) -> Result<(), PipelineError> {
+    let most = config_number(model, "max_position_embeddings")?;
+    if config.tokens.max_length_tokens > most {
+        return Err(PipelineError::Config(format!(
+            "`tokens.max_length_tokens` = {}: the backbone `{}` takes at most {most}",
+            config.tokens.max_length_tokens, model.name
+        )));
+    }
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "called once")]
+fn encode(
+    model: &ModelFolder,
+    texts: &Texts,
+    n_pairs: usize,
+    cache: &Path,
+    runtime: &Runtime,
+    device: ExecutionDevice,
+    request: &RunRequest,
+    progress: &dyn Progress,
+) -> Result<(Features, EncodeStats), PipelineError> {
+    let kind = match device {
+        ExecutionDevice::Cpu => "cpu",
+        ExecutionDevice::Cuda(_) => "cuda",
+    };
+    let key = format!("{}-{}-{kind}-v{FEATURES_VERSION}", model.name, &model.digests.model[..16]);
+    let width = config_number(model, "hidden_size")? * POOLS;
+    let store = FeatureStore::open(cache, &key, width)?;
+    let encoder = || {
+        let backbone = backbone_model(&model.path)?;
+        Encoder::new(runtime, &backbone, request.device, request.threads)
+    };
+    Ok(encode_texts(texts, n_pairs, store, encoder, progress)?)
+}
+
+/// BLAKE3 over everything that training depends on; tagging settings are not among it.
+fn training_key(
+    config: &RunConfig,
+    ingested: &Ingested,
+    backbone_of: [usize; 2],
+    backbones: &[ModelFolder],
+    device: ExecutionDevice,
+) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let trained = RunConfig {
+        tags: crate::tags::TagRules::default(),
+        data: super::config::DataConfig::default(),
+        ..config.clone()
+    };
+    hasher.update(trained.to_toml().as_bytes());
+    hasher.update(device.provider().as_bytes());
+    for backbone in backbones {
+        hasher.update(backbone.digests.model.as_bytes());
+    }
+    for pair in &ingested.pairs {
+        hasher.update(pair.id.to_string().as_bytes());
+        for (model, texts) in pair.texts.iter().enumerate() {
+            for &text in texts {
+                hasher.update(&ingested.texts[backbone_of[model]].digest(text));
+            }
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+fn digest_inputs(source: &PairSource) -> Result<Vec<report::Input>, PipelineError> {
+    let digest = |input: &crate::pairs::Input| -> io::Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(fs::File::open(&input.path)?)?;
+        Ok(hasher.finalize().to_hex().to_string())
+    };
+    source
+        .inputs()
+        .iter()
+        .map(|input| {
+            Ok(report::Input {
+                path: input.path.display().to_string(),
+                rows: input.rows,
+                digest: Some(digest(input).map_err(|source| PipelineError::Folder {
+                    path: input.path.clone(),
+                    source,
+                })?),
+            })
+        })
+        .collect()
+}
+
+#[expect(clippy::too_many_arguments, reason = "gathers what every stage knew")]
+#[expect(clippy::cast_precision_loss, reason = "rates for people")]
+fn facts(
+    trainer: &Trainer<'_>,
+    trained: &Trained,
+    ingested: &Ingested,
+    source: &PairSource,
+    backbones: &[ModelFolder],
+    backbone_of: [usize; 2],
+    encoded: EncodeStats,
+    device: ExecutionDevice,
+    clock: &Clock,
+) -> Facts {
+    let config = trainer.config;
+    let pass = &config.second_pass;
+    let model = |which: usize| {
+        let settings = config.models()[which];
+        let backbone = &backbones[backbone_of[which]];
+        let width = view_columns(settings, trainer.features[which].width(), 0).len();
+        let pools: Vec<String> = settings.pools.iter().map(|pool| format!("{pool:?}").to_lowercase()).collect();
+        let fit = trained.cross_fit.as_ref();
+        report::ModelInfo {
+            backbone: backbone.name.clone(),
+            view: format!(
+                "{:.0}% of the {} features, drawn by seed",
+                100.0 * settings.feature_share,
+                pools.join(" + ")
+            ),
+            head: settings.head.clone(),
+            features: u32::try_from(width).unwrap_or(u32::MAX),
+            accuracy: fit.map(|fit| super::health::accuracy(&fit.margins[which])),
+        }
+    };
+    let trained_pairs = trainer.pairs.len() * ROUNDS * (config.first_pass.epochs + pass.epochs * pass.members);
+    let mut versions = vec![
+        report::Named { name: "prefclean".into(), value: env!("CARGO_PKG_VERSION").into() },
+        report::Named { name: "ONNX Runtime".into(), value: ort::info().into() },
+    ];
+    for backbone in backbones {
+        versions.push(report::Named {
+            name: backbone.name.clone(),
+            value: format!("weights, configuration and tokenizer {}", &backbone.digests.model[..16]),
+        });
+    }
+    Facts {
+        shape: source.shape().to_string(),
+        unique_texts: ingested.texts[0].len() as u64,
+        source_column: ingested.source_column.clone(),
+        first_pass_noise: trained.first_noise.clone(),
+        drop_noise_rate: trained.drop_noise_rate,
+        models: report::Models {
+            a: model(0),
+            b: model(1),
+            health: health(&trained.rounds, &trainer.plantings, trained.cross_fit.as_ref(), pass.exchange),
+        },
+        training: report::Training {
+            method: match pass.exchange {
+                Exchange::PeerReview => "peer review (CRM)",
+                Exchange::SelfReview => "self review (control)",
+                Exchange::Independent => "independent (control)",
+            }
+            .into(),
+            curriculum: match pass.curriculum {
+                Curriculum::None => "none",
+                Curriculum::GlobalSort => "global-sort",
+                Curriculum::Staged => "staged",
+            }
+            .into(),
+            first_pass_epochs: u32::try_from(config.first_pass.epochs).unwrap_or(u32::MAX),
+            epochs: u32::try_from(pass.epochs).unwrap_or(u32::MAX),
+            steps: trained.steps,
+            batch_pairs: u32::try_from(pass.batch_size_pairs).unwrap_or(u32::MAX),
+            drop_rate: trained.rounds[0].dynamics.drop_rates.iter().copied().fold(0.0, f64::max),
+            pairs_per_second: (trained.seconds > 0.0).then(|| trained_pairs as f64 / trained.seconds),
+        },
+        tokens: report::Tokens {
+            policy: format!(
+                "[CLS], the end of the prompt, [SEP], the beginning of the response, [SEP]: at most {} tokens, \
+                 {} of them for the response",
+                config.tokens.max_length_tokens, config.tokens.max_response_tokens
+            ),
+            max_length_tokens: u32::try_from(config.tokens.max_length_tokens).unwrap_or(u32::MAX),
+            texts: encoded.texts as u64,
+            truncated_texts: ingested.cut.texts,
+            truncated_pairs: ingested.cut.pairs,
+            undecidable: ingested
+                .rows
+                .iter()
+                .filter(|row| matches!(row.state, super::evidence::RowState::Undecidable(_)))
+                .count() as u64,
+        },
+        versions,
+        device: format!("{device} ({})", device.provider()),
+        timings: clock.laps.clone(),
+    }
+}
+
+/// Seconds per stage.
+struct Clock {
+    last: Instant,
+    laps: Vec<report::Timing>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            last: Instant::now(),
+            laps: Vec::new(),
+        }
+    }
+}
+
+impl Clock {
+    fn lap(&mut self, stage: &str) {
+        self.laps.push(report::Timing {
+            stage: stage.to_owned(),
+            seconds: self.last.elapsed().as_secs_f64(),
+        });
+        self.last = Instant::now();
+    }
+}
