@@ -1,6 +1,7 @@
 //! Stable identity of a pair: a hash of its normalised content, the orientation
 //! of its label, and a counter for repeats.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -34,12 +35,42 @@ pub struct PairId {
     pub repeat: u32,
 }
 
+/// Counts how often a content and orientation came up, to name repeats.
+#[derive(Debug, Clone, Default)]
+pub struct RepeatCounter(HashMap<(ContentId, Orientation), u32>);
+
+impl RepeatCounter {
+    /// The id of the next row with this content and orientation.
+    pub fn next(&mut self, content: ContentId, orientation: Orientation) -> PairId {
+        let seen = self.0.entry((content, orientation)).or_default();
+        let repeat = *seen;
+        *seen += 1;
+        PairId {
+            content,
+            orientation,
+            repeat,
+        }
+    }
+}
+
+impl Orientation {
+    /// That of the swapped label.
+    #[must_use]
+    pub fn swapped(self) -> Self {
+        match self {
+            Self::Forward => Self::Reverse,
+            Self::Reverse => Self::Forward,
+        }
+    }
+}
+
 /// A string that is not a pair or content id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a pair id: expected 32 hexadecimal digits, then `f` or `r`")]
 pub struct ParseIdError(String);
 
 /// NFC, with each run of white space made one space, trimmed.
+#[must_use]
 pub fn normalise(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for word in text.split_whitespace() {

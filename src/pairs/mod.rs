@@ -1,5 +1,39 @@
-//! Preference pairs: identity, reading, and writing.
+//! Preference pairs: identity, reading them from files, and writing filtered copies.
+//!
+//! [`PairSource`] finds the input files, checks that they agree, detects how
+//! they hold pairs ([`Shape`]), and streams rows; no more than a batch of texts
+//! is in memory. [`write_filtered`] streams the same rows again and writes those
+//! that a caller keeps, with the user's schema. Every other stage builds on this one.
 
+mod atomic;
+pub mod columns;
+mod error;
+mod hub;
 pub mod id;
+pub mod inject;
+mod inputs;
+mod jsonl;
+mod rows;
+mod shape;
+mod source;
+mod turns;
+mod unusable;
+mod write;
 
-pub use id::{ContentId, Orientation, PairId};
+#[cfg(test)]
+mod real_data_tests;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use atomic::{AtomicFile, ParquetSink, atomic_write, refuse_inputs, write_parquet};
+pub use columns::Columns;
+pub use error::PairsError;
+pub use id::{ContentId, Orientation, PairId, RepeatCounter};
+pub use rows::{BatchRows, RawPair};
+pub use shape::{Shape, ShapeKind};
+pub use source::{Batches, Input, PairBatch, PairRow, PairSource, Pairs, ReadOptions, RowAt};
+pub use unusable::UnusableReason;
+pub use write::{Decision, Extra, FilterOptions, WriteCounts, write_filtered};
+
+/// `Result` of this module.
+pub type Result<T, E = PairsError> = std::result::Result<T, E>;

@@ -1,0 +1,233 @@
+//! What can go wrong with files of pairs, and what to do about it.
+
+use std::path::PathBuf;
+
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+
+/// Reading or writing files of pairs failed. A strange row is not an error:
+/// see [`UnusableReason`](super::UnusableReason).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PairsError {
+    /// A path names nothing.
+    #[error("no such file or folder: `{}`", .0.display())]
+    Missing(PathBuf),
+    /// A pattern matches no file, or a folder holds none that can be read.
+    #[error("no Parquet or JSON Lines file in `{0}`")]
+    NothingFound(String),
+    /// A pattern cannot be parsed.
+    #[error("`{pattern}` is not a valid pattern")]
+    Pattern {
+        /// The pattern as given.
+        pattern: String,
+        /// Where it is wrong.
+        #[source]
+        source: glob::PatternError,
+    },
+    /// No input at all.
+    #[error("no input file given")]
+    NoInput,
+    /// A file of a kind that is not read.
+    #[error("cannot tell the format of `{}` from its name", .0.display())]
+    UnknownFormat(PathBuf),
+    /// The operating system refused.
+    #[error("failed to read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Named like Parquet, but other content.
+    #[error("`{}` is not a Parquet file: found {found}", path.display())]
+    NotParquet {
+        /// The file.
+        path: PathBuf,
+        /// What its first bytes look like.
+        found: &'static str,
+    },
+    /// Begins like Parquet but its end is missing.
+    #[error("`{}` is cut off: its Parquet footer is missing", .0.display())]
+    Truncated(PathBuf),
+    /// The Parquet reader failed.
+    #[error("failed to read Parquet from `{}`", path.display())]
+    ReadParquet {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: ParquetError,
+    },
+    /// Decoding a batch failed.
+    #[error("failed to decode rows of `{}` from row {row}", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// First row of the batch.
+        row: u64,
+        /// The cause.
+        #[source]
+        source: ArrowError,
+    },
+    /// A line that is not a JSON object.
+    #[error("line {line} of `{}` is not a JSON object", path.display())]
+    JsonLine {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// The cause.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A line whose values have other types than those before it.
+    #[error("line {line} of `{}` does not fit the lines before it", path.display())]
+    JsonTypes {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// The cause.
+        #[source]
+        source: ArrowError,
+    },
+    /// One JSON array instead of lines.
+    #[error("`{}` is one JSON array, not JSON Lines", .0.display())]
+    JsonArray(PathBuf),
+    /// No row in any input.
+    #[error("no rows in `{}`", .0.display())]
+    NoRows(PathBuf),
+    /// Two inputs have different columns.
+    #[error("`{}` and `{}` have different columns: {differences}", first.display(), second.display())]
+    Schemas {
+        /// The first input.
+        first: PathBuf,
+        /// The input that differs from it.
+        second: PathBuf,
+        /// Which columns, and how they differ.
+        differences: String,
+    },
+    /// No way to read pairs from these columns.
+    #[error("no preference pairs found in `{}`: {problem}; its columns are {columns}", path.display())]
+    NoShape {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        problem: String,
+        /// The columns with their types.
+        columns: String,
+    },
+    /// A named column is not there.
+    #[error("no column `{column}` in `{}`; its columns are {columns}", path.display())]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// As named by the user.
+        column: String,
+        /// Those that exist, closest name first.
+        columns: String,
+    },
+    /// A column holds something that is not text or turns.
+    #[error("column `{column}` in `{}`: expected {expected}, found {found}", path.display())]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What would do.
+        expected: &'static str,
+        /// Its type.
+        found: String,
+    },
+    /// A `role=column` list that cannot be parsed.
+    #[error("`{0}` is not a list of columns such as `prompt=instruction,chosen=good,rejected=bad`")]
+    Columns(String),
+    /// Writing would destroy an input.
+    #[error("the output `{}` is the input `{}`", output.display(), input.display())]
+    OutputIsInput {
+        /// Where was to be written.
+        output: PathBuf,
+        /// What is there.
+        input: PathBuf,
+    },
+    /// Two outputs have the same name.
+    #[error("two outputs would be written to `{}`", .0.display())]
+    SameOutput(PathBuf),
+    /// The output exists and is a folder or a device.
+    #[error("cannot write to `{}`: it is not a regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// The operating system refused to write.
+    #[error("failed to write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The Parquet writer failed.
+    #[error("failed to write Parquet to `{}`", path.display())]
+    WriteParquet {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: ParquetError,
+    },
+    /// Rows could not be put together for writing.
+    #[error("failed to build rows for `{}`", path.display())]
+    Build {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: ArrowError,
+    },
+    /// A file changed between two passes over it.
+    #[error("`{}` changed while it was read: expected {expected} rows, found {found}", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Rows at opening.
+        expected: u64,
+        /// Rows now.
+        found: u64,
+    },
+    /// A share that is no share.
+    #[error("rate {0} is not between 0 and 1")]
+    Rate(f64),
+}
+
+impl PairsError {
+    /// Advice to print on a line of its own.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Missing(_) => "check the spelling; quote patterns such as 'data/*.parquet'",
+            Self::NothingFound(_) | Self::NoInput => {
+                "give .parquet, .jsonl, .jsonl.gz or .jsonl.zst files, or a folder that holds them"
+            }
+            Self::UnknownFormat(_) => {
+                "files that can be read end in .parquet, .jsonl, .ndjson or .json, the last three also with .gz or .zst"
+            }
+            Self::NotParquet { found, .. } if found.contains("Git LFS") => {
+                "fetch the file itself with `git lfs pull`"
+            }
+            Self::NotParquet { .. } => "is the download complete, and is it the right file?",
+            Self::Truncated(_) => "download or write the file again",
+            Self::JsonLine { .. } => "each line must be one JSON object",
+            Self::JsonTypes { .. } => "a column must have one type in all lines",
+            Self::JsonArray(_) => "convert it: jq -c '.[]' FILE > FILE.jsonl",
+            Self::NoRows(_) => "is this the right file?",
+            Self::Schemas { .. } => "clean them one by one, or make their columns agree",
+            Self::NoShape { .. } | Self::NoColumn { .. } | Self::Column { .. } => {
+                "name the columns: --columns prompt=COLUMN,chosen=COLUMN,rejected=COLUMN (leave prompt out for transcripts)"
+            }
+            Self::OutputIsInput { .. } => "give another output; inputs are never changed",
+            Self::Changed { .. } => "run again when nothing else writes to the file",
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,294 @@
+//! Rows of a batch as pairs.
+
+use arrow::array::{Array, AsArray, LargeListArray, LargeStringArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Fields};
+use arrow::error::ArrowError;
+
+use super::id::normalise;
+use super::turns::{self, ASSISTANT, Turn};
+use super::{Shape, ShapeKind, UnusableReason};
+
+/// The texts of a pair as read: nothing trimmed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawPair {
+    /// Everything before the last response.
+    pub prompt: String,
+    /// The preferred response.
+    pub chosen: String,
+    /// The other response.
+    pub rejected: String,
+}
+
+impl RawPair {
+    /// The same pair with its label swapped.
+    #[must_use]
+    pub fn swapped(self) -> Self {
+        Self {
+            prompt: self.prompt,
+            chosen: self.rejected,
+            rejected: self.chosen,
+        }
+    }
+}
+
+/// What a column can be read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CellKind {
+    Text,
+    Turns,
+}
+
+impl CellKind {
+    pub(super) fn of(data_type: &DataType) -> Option<Self> {
+        match data_type {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Self::Text),
+            DataType::Dictionary(_, values) => Self::of(values).filter(|&kind| kind == Self::Text),
+            DataType::List(item)
+            | DataType::LargeList(item)
+            | DataType::ListView(item)
+            | DataType::LargeListView(item)
+            | DataType::FixedSizeList(item, _) => match item.data_type() {
+                DataType::Struct(fields) => turn_fields(fields).map(|_| Self::Turns),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Positions of the role and the text in the struct of a turn.
+fn turn_fields(fields: &Fields) -> Option<(usize, usize)> {
+    [("role", "content"), ("from", "value")]
+        .into_iter()
+        .find_map(|(role, content)| {
+            let (role_at, role) = fields.find(role)?;
+            let (content_at, content) = fields.find(content)?;
+            let is_text = |f: &Field| CellKind::of(f.data_type()) == Some(CellKind::Text);
+            (is_text(role) && is_text(content)).then_some((role_at, content_at))
+        })
+}
+
+enum Cells {
+    Text(LargeStringArray),
+    Turns {
+        list: LargeListArray,
+        role: LargeStringArray,
+        content: LargeStringArray,
+    },
+}
+
+impl Cells {
+    fn new(batch: &RecordBatch, column: &str) -> Result<Self, ArrowError> {
+        let array = batch.column_by_name(column).ok_or_else(|| {
+            ArrowError::SchemaError(format!("column `{column}` is not in the batch"))
+        })?;
+        let text = |array: &dyn Array| -> Result<LargeStringArray, ArrowError> {
+            Ok(cast(array, &DataType::LargeUtf8)?.as_string().clone())
+        };
+        match CellKind::of(array.data_type()) {
+            Some(CellKind::Text) => Ok(Self::Text(text(array)?)),
+            Some(CellKind::Turns) => {
+                let item = match array.data_type() {
+                    DataType::List(item)
+                    | DataType::LargeList(item)
+                    | DataType::ListView(item)
+                    | DataType::LargeListView(item)
+                    | DataType::FixedSizeList(item, _) => item.clone(),
+                    _ => unreachable!("`CellKind::Turns` is a list"),
+                };
+                let list: LargeListArray =
+                    cast(array, &DataType::LargeList(item))?.as_list().clone();
+                let turns = list.values().as_struct();
+                let (role, content) =
+                    turn_fields(turns.fields()).expect("`CellKind::Turns` has a role and a text");
+                Ok(Self::Turns {
+                    role: text(turns.column(role))?,
+                    content: text(turns.column(content))?,
+                    list,
+                })
+            }
+            None => Err(ArrowError::SchemaError(format!(
+                "column `{column}` holds neither text nor turns"
+            ))),
+        }
+    }
+
+    fn text(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Text(texts) => texts.is_valid(row).then(|| texts.value(row)),
+            Self::Turns { .. } => None,
+        }
+    }
+
+    fn turns(&self, row: usize) -> Result<Vec<Turn<'_>>, UnusableReason> {
+        let Self::Turns {
+            list,
+            role,
+            content,
+        } = self
+        else {
+            // a plain prompt before lists is one human message
+            let text = self.text(row).ok_or(UnusableReason::NullField)?;
+            return Ok(vec![Turn {
+                role: "user",
+                content: text,
+            }]);
+        };
+        if list.is_null(row) {
+            return Err(UnusableReason::NullField);
+        }
+        let offsets = list.value_offsets();
+        let at = |row: usize| usize::try_from(offsets[row]).expect("offsets are not negative");
+        (at(row)..at(row + 1))
+            .map(|i| {
+                if list.values().is_null(i) || role.is_null(i) || content.is_null(i) {
+                    return Err(UnusableReason::NullField);
+                }
+                Ok(Turn {
+                    role: role.value(i),
+                    content: content.value(i),
+                })
+            })
+            .collect()
+    }
+
+    /// All text of a cell, whatever its form.
+    fn whole(&self, row: usize) -> String {
+        match self {
+            Self::Text(_) => self.text(row).unwrap_or_default().to_owned(),
+            Self::Turns { .. } => turns::render(&self.turns(row).unwrap_or_default()),
+        }
+    }
+}
+
+/// The pair columns of a batch, ready to be read row by row.
+pub struct BatchRows {
+    kind: ShapeKind,
+    prompt: Vec<Cells>,
+    chosen: Cells,
+    rejected: Cells,
+    len: usize,
+}
+
+impl BatchRows {
+    pub(super) fn new(shape: &Shape, batch: &RecordBatch) -> Result<Self, ArrowError> {
+        Ok(Self {
+            kind: shape.kind,
+            prompt: shape
+                .prompt
+                .iter()
+                .map(|column| Cells::new(batch, column))
+                .collect::<Result<_, _>>()?,
+            chosen: Cells::new(batch, &shape.chosen)?,
+            rejected: Cells::new(batch, &shape.rejected)?,
+            len: batch.num_rows(),
+        })
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The pair in a row of the batch.
+    ///
+    /// # Errors
+    /// The first [`UnusableReason`] that holds, if the row is no usable pair.
+    ///
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    pub fn get(&self, row: usize) -> Result<RawPair, UnusableReason> {
+        let pair = match self.kind {
+            ShapeKind::Transcripts => {
+                let (chosen, rejected) = self.sides(row)?;
+                turns::split_transcripts(chosen, rejected)?
+            }
+            ShapeKind::Strings => {
+                let (chosen, rejected) = self.sides(row)?;
+                let prompt = self.prompt(row)?;
+                turns::check_responses(&prompt, chosen, rejected)?;
+                RawPair {
+                    prompt,
+                    chosen: chosen.to_owned(),
+                    rejected: rejected.to_owned(),
+                }
+            }
+            ShapeKind::Lists => {
+                let (chosen, rejected) = (self.chosen.turns(row)?, self.rejected.turns(row)?);
+                let prompt = match self.prompt.first() {
+                    Some(cells) => cells.turns(row)?,
+                    None => Vec::new(),
+                };
+                let held = turns::holds_prompt(&chosen, &prompt)
+                    && turns::holds_prompt(&rejected, &prompt);
+                let context = if held {
+                    String::new()
+                } else {
+                    turns::render(&prompt)
+                };
+                turns::split_turns(&context, &chosen, &rejected)?
+            }
+            ShapeKind::ImplicitLists => {
+                turns::split_turns("", &self.chosen.turns(row)?, &self.rejected.turns(row)?)?
+            }
+        };
+        if pair.chosen.trim().is_empty() || pair.rejected.trim().is_empty() {
+            return Err(UnusableReason::EmptyResponse);
+        }
+        // white space is not part of the identity: such sides could not be told apart
+        if pair.chosen == pair.rejected || normalise(&pair.chosen) == normalise(&pair.rejected) {
+            return Err(UnusableReason::IdenticalSides);
+        }
+        Ok(pair)
+    }
+
+    /// What a row holds, usable or not: whole columns as text, nulls as nothing.
+    ///
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    #[must_use]
+    pub fn whole(&self, row: usize) -> RawPair {
+        let prompt: Vec<String> = self.prompt.iter().map(|cells| cells.whole(row)).collect();
+        RawPair {
+            prompt: prompt.join("\n"),
+            chosen: self.chosen.whole(row),
+            rejected: self.rejected.whole(row),
+        }
+    }
+
+    fn sides(&self, row: usize) -> Result<(&str, &str), UnusableReason> {
+        self.chosen
+            .text(row)
+            .zip(self.rejected.text(row))
+            .ok_or(UnusableReason::NullField)
+    }
+
+    /// The explicit prompt; all columns but the first may be null or empty.
+    fn prompt(&self, row: usize) -> Result<String, UnusableReason> {
+        let mut prompt = String::new();
+        for (i, cells) in self.prompt.iter().enumerate() {
+            let text = match cells {
+                Cells::Text(_) if i > 0 => cells.text(row).unwrap_or_default(),
+                Cells::Text(_) => cells.text(row).ok_or(UnusableReason::NullField)?,
+                Cells::Turns { .. } => {
+                    prompt.push_str(&turns::render(&cells.turns(row)?));
+                    prompt.push_str(ASSISTANT);
+                    continue;
+                }
+            };
+            if i > 0 && !text.is_empty() {
+                prompt.push('\n');
+            }
+            prompt.push_str(text);
+        }
+        Ok(prompt)
+    }
+}

@@ -1,0 +1,87 @@
+//! Why a row cannot be used as a pair.
+
+use std::fmt;
+
+/// Why a row cannot be used as a pair; such rows are set aside and counted, never lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum UnusableReason {
+    /// The prompt or a side is null.
+    NullField,
+    /// A response is empty or only white space.
+    EmptyResponse,
+    /// Both responses are the same text, apart from white space.
+    IdenticalSides,
+    /// The two sides answer different prompts.
+    PromptsDiffer,
+    /// A side has no assistant turn at its end.
+    BrokenTurns,
+}
+
+impl UnusableReason {
+    /// All reasons, in the order in which they are tried.
+    pub const ALL: [Self; 5] = [
+        Self::NullField,
+        Self::BrokenTurns,
+        Self::PromptsDiffer,
+        Self::EmptyResponse,
+        Self::IdenticalSides,
+    ];
+
+    /// The code written to files.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NullField => "null-field",
+            Self::EmptyResponse => "empty-response",
+            Self::IdenticalSides => "identical-sides",
+            Self::PromptsDiffer => "prompts-differ",
+            Self::BrokenTurns => "broken-turns",
+        }
+    }
+
+    /// One line for people.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::NullField => "the prompt, chosen or rejected is null",
+            Self::EmptyResponse => "a response is empty or only white space",
+            Self::IdenticalSides => {
+                "chosen and rejected are the same text (white space does not count)"
+            }
+            Self::PromptsDiffer => "chosen and rejected answer different prompts",
+            Self::BrokenTurns => "a side does not end in an assistant turn",
+        }
+    }
+}
+
+impl fmt::Display for UnusableReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl std::str::FromStr for UnusableReason {
+    type Err = String;
+
+    fn from_str(code: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.code() == code)
+            .ok_or_else(|| format!("`{code}` is not a reason for a row being unusable"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_can_be_read_back() {
+        for reason in UnusableReason::ALL {
+            assert_eq!(reason.code().parse(), Ok(reason));
+            assert!(!reason.explanation().is_empty());
+        }
+        assert!("none".parse::<UnusableReason>().is_err());
+    }
+}
