@@ -137,8 +137,12 @@ impl EvidenceCode {
     pub fn explanation(self) -> &'static str {
         match self {
             Self::HighLoss => "the loss is as high as that of labels that were swapped on purpose",
-            Self::LikelyWrong => "the label is more likely wrong than right, but not surely enough to tag it incorrect",
-            Self::Fluctuating => "the loss keeps changing from epoch to epoch, among the most of all pairs",
+            Self::LikelyWrong => {
+                "the label is more likely wrong than right, but not surely enough to tag it incorrect"
+            }
+            Self::Fluctuating => {
+                "the loss keeps changing from epoch to epoch, among the most of all pairs"
+            }
             Self::NearChance => "the models stay near even odds between the two responses",
             Self::ModelsDisagree => "one model sides with the label and the other against it",
             Self::NeverLearned => "no model agreed with the label in any epoch",
@@ -204,7 +208,10 @@ impl TagRules {
             ("fluctuating_share", self.fluctuating_share),
             ("likely_wrong", self.likely_wrong),
             ("max_remove", self.max_remove),
-            ("max_remove_per_source", self.max_remove_per_source.unwrap_or(0.0)),
+            (
+                "max_remove_per_source",
+                self.max_remove_per_source.unwrap_or(0.0),
+            ),
         ] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(RulesError { name, value });
@@ -257,11 +264,17 @@ impl Cuts {
         let quantile = |values: Vec<f64>, q: f64| {
             let mut values = values;
             values.sort_by(f64::total_cmp);
-            if values.is_empty() { 0.0 } else { quantile_sorted(&values, q) }
+            if values.is_empty() {
+                0.0
+            } else {
+                quantile_sorted(&values, q)
+            }
         };
         let distance = confidence.iter().map(|c| (c - 0.5).abs()).collect();
         Self {
-            near_chance: rules.near_chance.min(quantile(distance, rules.near_chance_share)),
+            near_chance: rules
+                .near_chance
+                .min(quantile(distance, rules.near_chance_share)),
             fluctuating: quantile(fluctuation.to_vec(), 1.0 - rules.fluctuating_share),
         }
     }
@@ -276,9 +289,19 @@ impl Cuts {
 /// 0); `p_incorrect` at or above `likely_wrong` where the models can tell.
 /// Without signals only the last counts.
 #[must_use]
-pub fn assign(pairs: &[PairEvidence], calibration: Option<&Calibration>, rules: &TagRules) -> Vec<Decision> {
+pub fn assign(
+    pairs: &[PairEvidence],
+    calibration: Option<&Calibration>,
+    rules: &TagRules,
+) -> Vec<Decision> {
     let signal = |of: fn(&Signals) -> f64, missing: f64| -> Vec<f64> {
-        let of_pair = |p: &PairEvidence| if p.signals.is_empty() { missing } else { mean_signal(&p.signals, of) };
+        let of_pair = |p: &PairEvidence| {
+            if p.signals.is_empty() {
+                missing
+            } else {
+                mean_signal(&p.signals, of)
+            }
+        };
         pairs.iter().map(of_pair).collect()
     };
     let confidence = signal(|s| s.confidence, 1.0);
@@ -294,7 +317,8 @@ pub fn assign(pairs: &[PairEvidence], calibration: Option<&Calibration>, rules: 
         let pair = &pairs[i];
         let p_incorrect = calibration.map_or(0.0, |c| c.p_incorrect(pair.score));
         let incorrect = threshold.is_some_and(|t| pair.score >= t);
-        let near_chance = !pair.signals.is_empty() && (confidence[i] - 0.5).abs() <= cuts.near_chance;
+        let near_chance =
+            !pair.signals.is_empty() && (confidence[i] - 0.5).abs() <= cuts.near_chance;
         let fluctuating = fluctuation[i] > 0.0 && fluctuation[i] >= cuts.fluctuating;
         let likely_wrong = !incorrect && can_tell && p_incorrect >= rules.likely_wrong;
         let tag = match (incorrect, near_chance || fluctuating || likely_wrong) {
@@ -314,7 +338,11 @@ pub fn assign(pairs: &[PairEvidence], calibration: Option<&Calibration>, rules: 
             tag,
             suspicion: (real(ranks[i]) + 0.5) / real(pairs.len()),
             p_incorrect,
-            reason: if tag == Tag::Robust { None } else { evidence_codes.first().copied() },
+            reason: if tag == Tag::Robust {
+                None
+            } else {
+                evidence_codes.first().copied()
+            },
             evidence_codes,
             region: regions[i],
         }
@@ -330,9 +358,18 @@ fn side_evidence(pair: &PairEvidence) -> [(EvidenceCode, bool); 4] {
     let selected: u64 = signals.iter().map(|s| u64::from(s.times_selected)).sum();
     [
         (EvidenceCode::ModelsDisagree, sides(true) && sides(false)),
-        (EvidenceCode::NeverLearned, !signals.is_empty() && signals.iter().all(|s| s.forgetting.is_none())),
-        (EvidenceCode::Forgotten, signals.iter().any(|s| s.forgetting.is_some_and(|n| n > 1))),
-        (EvidenceCode::PeerRejected, pair.filtered && epochs > 0 && 2 * selected < epochs),
+        (
+            EvidenceCode::NeverLearned,
+            !signals.is_empty() && signals.iter().all(|s| s.forgetting.is_none()),
+        ),
+        (
+            EvidenceCode::Forgotten,
+            signals.iter().any(|s| s.forgetting.is_some_and(|n| n > 1)),
+        ),
+        (
+            EvidenceCode::PeerRejected,
+            pair.filtered && epochs > 0 && 2 * selected < epochs,
+        ),
     ]
 }
 
@@ -351,11 +388,19 @@ pub struct CapWarning {
 
 impl fmt::Display for CapWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { wanted, allowed, of, .. } = self;
+        let Self {
+            wanted,
+            allowed,
+            of,
+            ..
+        } = self;
         if let Some(source) = &self.source {
             write!(f, "in `{source}`, ")?;
         }
-        write!(f, "{wanted} of {of} pairs would be removed, the cap allows {allowed}: the least suspicious of them keep their tag but stay in")
+        write!(
+            f,
+            "{wanted} of {of} pairs would be removed, the cap allows {allowed}: the least suspicious of them keep their tag but stay in"
+        )
     }
 }
 
@@ -373,7 +418,11 @@ pub struct Removal {
 /// `n_total` is the number of pairs the overall share is taken of (scored or not).
 /// `sources` names each pair's source, for the cap per source.
 #[must_use]
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a count"
+)]
 pub fn cap_removal(
     decisions: &[Decision],
     sources: Option<&[String]>,
@@ -382,7 +431,9 @@ pub fn cap_removal(
     rules: &TagRules,
 ) -> Removal {
     let allowed = |n: usize, cap: f64| (real(n) * cap).floor() as usize;
-    let mut wanted: Vec<usize> = (0..decisions.len()).filter(|&i| remove.contains(&decisions[i].tag)).collect();
+    let mut wanted: Vec<usize> = (0..decisions.len())
+        .filter(|&i| remove.contains(&decisions[i].tag))
+        .collect();
     wanted.sort_by(|&a, &b| decisions[b].suspicion.total_cmp(&decisions[a].suspicion));
     let per_source = rules.max_remove_per_source.zip(sources);
     // source -> (pairs, wanted, removed)
@@ -393,7 +444,10 @@ pub fn cap_removal(
         }
     }
     let total = allowed(n_total, rules.max_remove);
-    let mut out = Removal { removed: vec![false; decisions.len()], warnings: Vec::new() };
+    let mut out = Removal {
+        removed: vec![false; decisions.len()],
+        warnings: Vec::new(),
+    };
     let mut removed = 0;
     for &i in &wanted {
         let mut fits = removed < total;
@@ -407,18 +461,29 @@ pub fn cap_removal(
         removed += usize::from(fits);
     }
     if wanted.len() > total {
-        let warning = CapWarning { source: None, wanted: wanted.len(), allowed: total, of: n_total };
+        let warning = CapWarning {
+            source: None,
+            wanted: wanted.len(),
+            allowed: total,
+            of: n_total,
+        };
         out.warnings.push(warning);
     }
     if let Some((cap, _)) = per_source {
-        let mut over: Vec<_> = counts.into_iter().filter(|(_, c)| c.1 > allowed(c.0, cap)).collect();
+        let mut over: Vec<_> = counts
+            .into_iter()
+            .filter(|(_, c)| c.1 > allowed(c.0, cap))
+            .collect();
         over.sort();
-        out.warnings.extend(over.into_iter().map(|(source, (of, wanted, _))| CapWarning {
-            source: Some(source.to_owned()),
-            wanted,
-            allowed: allowed(of, cap),
-            of,
-        }));
+        out.warnings.extend(
+            over.into_iter()
+                .map(|(source, (of, wanted, _))| CapWarning {
+                    source: Some(source.to_owned()),
+                    wanted,
+                    allowed: allowed(of, cap),
+                    of,
+                }),
+        );
     }
     out
 }

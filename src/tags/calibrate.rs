@@ -34,7 +34,9 @@ use serde::{Deserialize, Serialize};
 
 use super::isotonic::Steps;
 use super::metrics::auroc;
-use super::noise::{Anchor, ConfidentJoint, GaussianMixture, NoiseReport, draw_weighted, largest_allowed};
+use super::noise::{
+    Anchor, ConfidentJoint, GaussianMixture, NoiseReport, draw_weighted, largest_allowed,
+};
 use super::shape::ShapeFit;
 use super::stats::{Interval, draw_normal, quantile_sorted, real, seeded_rng};
 
@@ -168,14 +170,26 @@ impl Calibration {
     ///
     /// `None` if there are fewer than 20 of either: nothing can be calibrated then.
     #[must_use]
-    pub fn new(planted: &[f64], unplanted: &[f64], evidence: OtherEvidence, options: &CalibrationOptions) -> Option<Self> {
+    pub fn new(
+        planted: &[f64],
+        unplanted: &[f64],
+        evidence: OtherEvidence,
+        options: &CalibrationOptions,
+    ) -> Option<Self> {
         if planted.len() < 20 || unplanted.len() < 20 {
             return None;
         }
         let shape = ShapeFit::new(planted, unplanted)?;
         let candidates = candidates(unplanted, options.min_tagged);
         let thresholds: Vec<f64> = candidates.iter().map(|c| c.0).collect();
-        let anchor = Anchor::new(planted, unplanted, &thresholds, options.draws, options.level, options.seed)?;
+        let anchor = Anchor::new(
+            planted,
+            unplanted,
+            &thresholds,
+            options.draws,
+            options.level,
+            options.seed,
+        )?;
         let etas: Vec<(f64, f64)> = match options.basis {
             Basis::Shape => shape.eta_weights(),
             Basis::Anchor => anchor.draws.iter().map(|d| (d.cautious, 1.0)).collect(),
@@ -192,7 +206,8 @@ impl Calibration {
         Some(Self {
             verdict: verdict(&auroc_observed, &auroc_corrected, options),
             fdr: fdr_curve(&candidates, unplanted.len(), &shape, &anchor, options),
-            p_incorrect: Steps::planted_share(planted, unplanted).map(|share| mean_p_incorrect(share, &etas)),
+            p_incorrect: Steps::planted_share(planted, unplanted)
+                .map(|share| mean_p_incorrect(share, &etas)),
             options: options.clone(),
             n_planted: planted.len(),
             n_unplanted: unplanted.len(),
@@ -209,13 +224,19 @@ impl Calibration {
         if !self.verdict.can_tell() {
             return None;
         }
-        self.fdr.iter().find(|point| point.upper <= fdr).map(|point| point.threshold)
+        self.fdr
+            .iter()
+            .find(|point| point.upper <= fdr)
+            .map(|point| point.threshold)
     }
 
     /// Smallest share of wrong tags at which anything would be tagged, and how many; for advice in words.
     #[must_use]
     pub fn smallest_fdr(&self) -> Option<FdrPoint> {
-        self.fdr.iter().copied().min_by(|a, b| a.upper.total_cmp(&b.upper))
+        self.fdr
+            .iter()
+            .copied()
+            .min_by(|a, b| a.upper.total_cmp(&b.upper))
     }
 
     /// Probability that a pair with this score has a wrong label: η·f_inc/f_U, averaged
@@ -234,7 +255,11 @@ fn candidates(unplanted: &[f64], least: usize) -> Vec<(f64, usize)> {
     let mut out: Vec<(f64, usize)> = Vec::new();
     for step in 0..60 {
         let wanted = most * (least / most).powf(real(step) / 59.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and the length")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and the length"
+        )]
         let threshold = sorted[(wanted.round() as usize).clamp(1, sorted.len()) - 1];
         let tagged = sorted.partition_point(|&s| s >= threshold);
         if out.last().is_none_or(|last| threshold > last.0) {
@@ -251,7 +276,11 @@ fn observed_auroc(planted: &[f64], unplanted: &[f64], level: f64) -> Option<Meas
     let reach = normal_quantile(f64::midpoint(1.0, level)) * variance.sqrt();
     Some(Measured {
         value,
-        interval: Interval { low: (value - reach).max(0.0), high: (value + reach).min(1.0), level },
+        interval: Interval {
+            low: (value - reach).max(0.0),
+            high: (value + reach).min(1.0),
+            level,
+        },
     })
 }
 
@@ -260,7 +289,10 @@ fn placement_variance(of: &[f64], among: &[f64]) -> f64 {
     let mut sorted = among.to_vec();
     sorted.sort_by(f64::total_cmp);
     let place = |s: &f64| {
-        let (below, not_above) = (sorted.partition_point(|v| v < s), sorted.partition_point(|v| v <= s));
+        let (below, not_above) = (
+            sorted.partition_point(|v| v < s),
+            sorted.partition_point(|v| v <= s),
+        );
         0.5 * real(below + not_above) / real(sorted.len())
     };
     let places: Vec<f64> = of.iter().map(place).collect();
@@ -272,21 +304,39 @@ fn normal_quantile(q: f64) -> f64 {
     let (mut low, mut high) = (-8.0, 8.0);
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
-        if super::stats::normal_cdf(middle) < q { low = middle } else { high = middle }
+        if super::stats::normal_cdf(middle) < q {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     low
 }
 
 /// ½ + (observed - ½)/(1-2η), with both drawn.
-fn corrected_auroc(observed: &Measured, etas: &[(f64, f64)], options: &CalibrationOptions) -> Option<Measured> {
+fn corrected_auroc(
+    observed: &Measured,
+    etas: &[(f64, f64)],
+    options: &CalibrationOptions,
+) -> Option<Measured> {
     let mut rng = seeded_rng(options.seed ^ 0xA0C);
-    let error = observed.interval.width() / (2.0 * normal_quantile(f64::midpoint(1.0, options.level)));
-    let correct = |value: f64, eta: f64| (0.5 + (value - 0.5) / (1.0 - 2.0 * eta.min(0.49))).clamp(0.0, 1.0);
+    let error =
+        observed.interval.width() / (2.0 * normal_quantile(f64::midpoint(1.0, options.level)));
+    let correct =
+        |value: f64, eta: f64| (0.5 + (value - 0.5) / (1.0 - 2.0 * eta.min(0.49))).clamp(0.0, 1.0);
     let mut draws: Vec<f64> = (0..options.draws)
-        .map(|_| correct(observed.value + error * draw_normal(&mut rng), draw_weighted(etas, &mut rng)))
+        .map(|_| {
+            correct(
+                observed.value + error * draw_normal(&mut rng),
+                draw_weighted(etas, &mut rng),
+            )
+        })
         .collect();
     let interval = Interval::of_draws(&mut draws, options.level)?;
-    Some(Measured { value: quantile_sorted(&draws, 0.5), interval })
+    Some(Measured {
+        value: quantile_sorted(&draws, 0.5),
+        interval,
+    })
 }
 
 fn verdict(observed: &Measured, corrected: &Measured, options: &CalibrationOptions) -> Verdict {
@@ -323,12 +373,17 @@ fn fdr_curve(
     anchor: &Anchor,
     options: &CalibrationOptions,
 ) -> Vec<FdrPoint> {
-    let shares: Vec<f64> = candidates.iter().map(|c| real(c.1) / real(n_unplanted)).collect();
+    let shares: Vec<f64> = candidates
+        .iter()
+        .map(|c| real(c.1) / real(n_unplanted))
+        .collect();
     let by_shape = shape.wrong_tags(&shares, options.assurance);
     let points = candidates.iter().zip(by_shape).enumerate();
     points
         .map(|(k, (&(threshold, tagged), (mean, upper)))| {
-            let draw = |d: &super::noise::AnchorDraw| share_of_wrong_tags(d.cautious, d.above[k].0, d.above[k].1);
+            let draw = |d: &super::noise::AnchorDraw| {
+                share_of_wrong_tags(d.cautious, d.above[k].0, d.above[k].1)
+            };
             let mut draws: Vec<f64> = anchor.draws.iter().map(draw).collect();
             draws.sort_by(f64::total_cmp);
             let upper_anchor = quantile_sorted(&draws, options.assurance);
@@ -336,7 +391,13 @@ fn fdr_curve(
                 Basis::Shape => (mean, upper),
                 Basis::Anchor => (quantile_sorted(&draws, 0.5), upper_anchor),
             };
-            FdrPoint { threshold, tagged, estimate, upper, upper_anchor }
+            FdrPoint {
+                threshold,
+                tagged,
+                estimate,
+                upper,
+                upper_anchor,
+            }
         })
         .collect()
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::assign::Tag;
 use super::metrics::{
-    PrecisionRecall, ReliabilityBin, auroc_of, average_precision, expected_calibration_error, precision_recall,
-    reliability,
+    PrecisionRecall, ReliabilityBin, auroc_of, average_precision, expected_calibration_error,
+    precision_recall, reliability,
 };
 use super::stats::{Interval, bootstrap_interval, real};
 
@@ -144,7 +144,11 @@ pub struct EvaluateOptions {
 
 impl Default for EvaluateOptions {
     fn default() -> Self {
-        Self { draws: 300, level: 0.95, seed: 0 }
+        Self {
+            draws: 300,
+            level: 0.95,
+            seed: 0,
+        }
     }
 }
 
@@ -156,7 +160,9 @@ pub fn evaluate(pairs: &[Judged], options: &EvaluateOptions) -> Evaluation {
     let mut tagged = Vec::new();
     let (mut probability, mut probability_wrong) = (Vec::new(), Vec::new());
     for pair in pairs {
-        let (Some(truth), Some(score)) = (pair.truth(), pair.suspicion) else { continue };
+        let (Some(truth), Some(score)) = (pair.truth(), pair.suspicion) else {
+            continue;
+        };
         scores.push(score);
         wrong.push(truth);
         tagged.push(pair.tag == Tag::Incorrect);
@@ -168,11 +174,17 @@ pub fn evaluate(pairs: &[Judged], options: &EvaluateOptions) -> Evaluation {
     let n_wrong = wrong.iter().filter(|&&w| w).count();
     let bins = reliability(&probability, &probability_wrong, 10);
     let figure = |of: fn(&[f64], &[bool]) -> Option<f64>| {
-        let interval = bootstrap_interval(scores.len(), options.draws, options.level, options.seed, |items| {
-            let scores: Vec<f64> = items.iter().map(|&i| scores[i]).collect();
-            let wrong: Vec<bool> = items.iter().map(|&i| wrong[i]).collect();
-            of(&scores, &wrong)
-        });
+        let interval = bootstrap_interval(
+            scores.len(),
+            options.draws,
+            options.level,
+            options.seed,
+            |items| {
+                let scores: Vec<f64> = items.iter().map(|&i| scores[i]).collect();
+                let wrong: Vec<bool> = items.iter().map(|&i| wrong[i]).collect();
+                of(&scores, &wrong)
+            },
+        );
         of(&scores, &wrong).map(|value| Figure { value, interval })
     };
     Evaluation {
@@ -204,7 +216,11 @@ fn table(pairs: &[Judged]) -> Vec<TableRow> {
     let row = |reference: Reference| {
         let mine = |p: &&Judged| p.reference.map(|r| r.swapped(p.injected)) == Some(reference);
         let count = |tag: Tag| pairs.iter().filter(mine).filter(|p| p.tag == tag).count();
-        let (robust, ambiguous, incorrect) = (count(Tag::Robust), count(Tag::Ambiguous), count(Tag::Incorrect));
+        let (robust, ambiguous, incorrect) = (
+            count(Tag::Robust),
+            count(Tag::Ambiguous),
+            count(Tag::Incorrect),
+        );
         TableRow {
             reference,
             robust,
@@ -213,5 +229,11 @@ fn table(pairs: &[Judged]) -> Vec<TableRow> {
             other: pairs.iter().filter(mine).count() - robust - ambiguous - incorrect,
         }
     };
-    [Reference::Correct, Reference::Ambiguous, Reference::Incorrect].map(row).to_vec()
+    [
+        Reference::Correct,
+        Reference::Ambiguous,
+        Reference::Incorrect,
+    ]
+    .map(row)
+    .to_vec()
 }

@@ -28,7 +28,9 @@ pub fn pool_adjacent_violators(values: &[f64], weights: &[f64]) -> Vec<f64> {
         blocks.push(block);
     }
     let spread = blocks.into_iter();
-    spread.flat_map(|(mean, _, n)| std::iter::repeat_n(mean, n)).collect()
+    spread
+        .flat_map(|(mean, _, n)| std::iter::repeat_n(mean, n))
+        .collect()
 }
 
 /// Isotonic regression of `y` on `x`; equal `x` get one value. Returns (x, fitted) with x ascending and distinct.
@@ -109,7 +111,10 @@ impl Steps {
     /// Value at a score; that of the first step below all of them, 0 without steps.
     #[must_use]
     pub fn at(&self, score: f64) -> f64 {
-        let step = self.edges.partition_point(|&e| e <= score).saturating_sub(1);
+        let step = self
+            .edges
+            .partition_point(|&e| e <= score)
+            .saturating_sub(1);
         self.values.get(step).copied().unwrap_or(0.0)
     }
 }

@@ -13,18 +13,23 @@
 pub mod assign;
 pub mod calibrate;
 pub mod evaluate;
-pub mod metrics;
 pub mod isotonic;
+pub mod metrics;
 pub mod noise;
 pub mod shape;
 pub mod signals;
 pub mod stats;
+pub mod tables;
 
 pub use assign::{Decision, EvidenceSource, Region, Tag, TagRules};
 pub use calibrate::{Calibration, Verdict};
 pub use noise::NoiseReport;
 pub use stats::Interval;
 
+#[cfg(test)]
+mod assign_tests;
+#[cfg(test)]
+mod evaluate_tests;
 #[cfg(test)]
 mod reference_tests;
 #[cfg(test)]

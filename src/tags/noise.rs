@@ -84,7 +84,10 @@ impl Anchor {
         let trusted = trusted.map(|t| edges.partition_point(|&e| e < t));
         let cautious = cautious.map(|t| edges.partition_point(|&e| e < t));
         let suspicious = suspicious.map(|t| edges.partition_point(|&e| e < t));
-        let above: Vec<usize> = thresholds.iter().map(|&t| edges.partition_point(|&e| e < t)).collect();
+        let above: Vec<usize> = thresholds
+            .iter()
+            .map(|&t| edges.partition_point(|&e| e < t))
+            .collect();
         let counts = |scores: &[f64]| {
             let mut counts = vec![0.0; edges.len() + 1];
             for &score in scores {
@@ -100,14 +103,19 @@ impl Anchor {
             .map(|_| {
                 let p: Vec<f64> = p.iter().map(|&c| draw_gamma(c, &mut rng)).collect();
                 let u: Vec<f64> = u.iter().map(|&c| draw_gamma(c, &mut rng)).collect();
-                let tail = |c: &[f64], edge: usize| c[edge + 1..].iter().sum::<f64>() / c.iter().sum::<f64>();
+                let tail = |c: &[f64], edge: usize| {
+                    c[edge + 1..].iter().sum::<f64>() / c.iter().sum::<f64>()
+                };
                 let upper = |&e: &usize| {
                     let (p, u) = (tail(&p, e), tail(&u, e));
                     if p + u > 0.0 { u / (p + u) } else { 0.5 }
                 };
                 AnchorDraw {
                     eta: smallest_share(&p, &u, &trusted),
-                    cautious: suspicious.iter().map(upper).fold(smallest_share(&p, &u, &cautious), f64::min),
+                    cautious: suspicious
+                        .iter()
+                        .map(upper)
+                        .fold(smallest_share(&p, &u, &cautious), f64::min),
                     above: above.iter().map(|&e| (tail(&p, e), tail(&u, e))).collect(),
                 }
             })
@@ -129,7 +137,9 @@ impl Anchor {
 
 /// Smallest normalised P/(P+U) over prefixes that end with bin `ends[k]`.
 fn smallest_share(planted: &[f64], unplanted: &[f64], ends: &[usize]) -> f64 {
-    let share = |counts: &[f64], end: usize| counts[..=end].iter().sum::<f64>() / counts.iter().sum::<f64>();
+    let share = |counts: &[f64], end: usize| {
+        counts[..=end].iter().sum::<f64>() / counts.iter().sum::<f64>()
+    };
     let ratio = |&end: &usize| {
         let (p, u) = (share(planted, end), share(unplanted, end));
         if p + u > 0.0 { p / (p + u) } else { 0.5 }
@@ -153,12 +163,18 @@ pub fn largest_allowed(planted: &[f64], unplanted: &[f64]) -> f64 {
     let mut largest = 0.5_f64;
     for q in TRUSTED {
         let edge = quantile_sorted(&sorted, q);
-        let (p, u) = (share(planted, &|s| s <= edge), share(unplanted, &|s| s <= edge));
+        let (p, u) = (
+            share(planted, &|s| s <= edge),
+            share(unplanted, &|s| s <= edge),
+        );
         largest = largest.min(p / (p + u));
     }
     for q in SUSPICIOUS {
         let edge = quantile_sorted(&sorted, 1.0 - q);
-        let (p, u) = (share(planted, &|s| s >= edge), share(unplanted, &|s| s >= edge));
+        let (p, u) = (
+            share(planted, &|s| s >= edge),
+            share(unplanted, &|s| s >= edge),
+        );
         largest = largest.min(u / (p + u));
     }
     largest
@@ -205,7 +221,8 @@ impl GaussianMixture {
         for _ in 0..2000 {
             let mut log_likelihood = 0.0;
             let log_density = |v: f64, k: usize, weight: f64| {
-                weight.ln() - 0.5 * (std::f64::consts::TAU * variances[k]).ln()
+                weight.ln()
+                    - 0.5 * (std::f64::consts::TAU * variances[k]).ln()
                     - 0.5 * (v - means[k]).powi(2) / variances[k]
             };
             for (p, &v) in posterior.iter_mut().zip(&x) {
@@ -218,9 +235,18 @@ impl GaussianMixture {
             let log_likelihood = log_likelihood / real(x.len());
             for k in 0..2 {
                 let weight = |p: f64| if k == 0 { 1.0 - p } else { p };
-                let sum: f64 = posterior.iter().map(|&p| weight(p)).sum::<f64>() + 10.0 * f64::EPSILON;
-                means[k] = x.iter().zip(&posterior).map(|(v, &p)| weight(p) * v).sum::<f64>() / sum;
-                let squares = x.iter().zip(&posterior).map(|(v, &p)| weight(p) * (v - means[k]).powi(2));
+                let sum: f64 =
+                    posterior.iter().map(|&p| weight(p)).sum::<f64>() + 10.0 * f64::EPSILON;
+                means[k] = x
+                    .iter()
+                    .zip(&posterior)
+                    .map(|(v, &p)| weight(p) * v)
+                    .sum::<f64>()
+                    / sum;
+                let squares = x
+                    .iter()
+                    .zip(&posterior)
+                    .map(|(v, &p)| weight(p) * (v - means[k]).powi(2));
                 variances[k] = squares.sum::<f64>() / sum + 1e-6;
             }
             eta = mean(&posterior);
@@ -346,7 +372,10 @@ impl NoiseReport {
         let level = anchor.interval.level;
         let (eta, interval) = shape.eta(level);
         let mut report = Self {
-            anchor: Rate { eta: anchor.eta, interval: anchor.interval },
+            anchor: Rate {
+                eta: anchor.eta,
+                interval: anchor.interval,
+            },
             shape: Rate { eta, interval },
             largest_allowed,
             mixture,
@@ -361,7 +390,11 @@ impl NoiseReport {
     #[must_use]
     pub fn drop_rate(&self) -> f64 {
         let low = self.anchor.interval.low.min(self.shape.interval.low);
-        if low < 0.02 { 0.0 } else { self.anchor.eta.min(self.shape.eta) }
+        if low < 0.02 {
+            0.0
+        } else {
+            self.anchor.eta.min(self.shape.eta)
+        }
     }
 
     fn judge(&self) -> Agreement {
@@ -376,12 +409,24 @@ impl NoiseReport {
             return Agreement::Agree;
         }
         let span = if high.1 - low.1 > 0.15 {
-            format!("the {} says {:.0}% of labels are wrong, the {} {:.0}%", low.0, 100.0 * low.1, high.0, 100.0 * high.1)
+            format!(
+                "the {} says {:.0}% of labels are wrong, the {} {:.0}%",
+                low.0,
+                100.0 * low.1,
+                high.0,
+                100.0 * high.1
+            )
         } else {
             let interval = self.shape.interval;
-            format!("anything from {:.0}% to {:.0}% wrong labels fits", 100.0 * interval.low, 100.0 * interval.high)
+            format!(
+                "anything from {:.0}% to {:.0}% wrong labels fits",
+                100.0 * interval.low,
+                100.0 * interval.high
+            )
         };
-        Agreement::Disagree(format!("{span}: heavy noise and a weak model cannot be told apart here"))
+        Agreement::Disagree(format!(
+            "{span}: heavy noise and a weak model cannot be told apart here"
+        ))
     }
 }
 

@@ -60,13 +60,19 @@ impl Binned {
         let (p, u) = (sorted(planted), sorted(unplanted));
         let regular = (1..BINS).map(|k| real(k) / real(BINS));
         let ends = [0.01, 0.02, 0.98, 0.99].into_iter();
-        let mut edges: Vec<f64> = regular.clone().chain(ends).map(|q| quantile_sorted(&u, q)).collect();
+        let mut edges: Vec<f64> = regular
+            .clone()
+            .chain(ends)
+            .map(|q| quantile_sorted(&u, q))
+            .collect();
         edges.extend(regular.map(|q| quantile_sorted(&p, q)));
         edges.sort_by(f64::total_cmp);
         edges.dedup();
         let count_below = |values: &[f64], edge: f64| real(values.partition_point(|&v| v < edge));
         let half = 0.5 / real(u.len());
-        let below = edges.iter().map(|&e| (count_below(&u, e) / real(u.len())).clamp(half, 1.0 - half));
+        let below = edges
+            .iter()
+            .map(|&e| (count_below(&u, e) / real(u.len())).clamp(half, 1.0 - half));
         let mut counts = Vec::with_capacity(edges.len() + 1);
         let mut before = 0.0;
         for &edge in &edges {
@@ -108,7 +114,11 @@ impl Latent {
                 i += 1;
             }
             let (low, high) = (mix(i - 1), mix(i));
-            let part = if high > low { ((share - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
+            let part = if high > low {
+                ((share - low) / (high - low)).clamp(0.0, 1.0)
+            } else {
+                0.0
+            };
             let between = |values: &[f64]| values[i - 1] + part * (values[i] - values[i - 1]);
             out.push((between(&self.right), between(&self.wrong)));
         }
@@ -117,7 +127,9 @@ impl Latent {
 }
 
 fn linear(low: f64, high: f64, count: usize) -> Vec<f64> {
-    (0..count).map(|i| low + (high - low) * real(i) / real(count - 1)).collect()
+    (0..count)
+        .map(|i| low + (high - low) * real(i) / real(count - 1))
+        .collect()
 }
 
 /// Log posterior on a grid.
@@ -131,12 +143,19 @@ fn grid(binned: &Binned, etas: &[f64], mus: &[f64], sigmas: &[f64]) -> Vec<Cell>
                 let mut before = 0.0;
                 let mut log = 0.0;
                 let below = latent.at(eta, &binned.below);
-                let shares = below.iter().map(|(right, wrong)| eta * right + (1.0 - eta) * wrong);
+                let shares = below
+                    .iter()
+                    .map(|(right, wrong)| eta * right + (1.0 - eta) * wrong);
                 for (now, count) in shares.chain([1.0]).zip(&binned.planted) {
                     log += count * (now - before).max(1e-9).ln();
                     before = now;
                 }
-                cells.push(Cell { eta, mu, sigma, weight: log * binned.discount + prior });
+                cells.push(Cell {
+                    eta,
+                    mu,
+                    sigma,
+                    weight: log * binned.discount + prior,
+                });
             }
         }
     }
@@ -151,14 +170,25 @@ impl ShapeFit {
     pub fn new(planted: &[f64], unplanted: &[f64]) -> Option<Self> {
         let binned = Binned::new(planted, unplanted)?;
         let sigmas = [0.5, 0.65, 0.8, 1.0, 1.25, 1.55, 1.95];
-        let mut cells = grid(&binned, &linear(0.002, 0.48, 25), &linear(0.0, 5.6, 29), &sigmas);
+        let mut cells = grid(
+            &binned,
+            &linear(0.002, 0.48, 25),
+            &linear(0.0, 5.6, 29),
+            &sigmas,
+        );
         // a sharp posterior falls between the points of a coarse grid: look closer, twice
         for _ in 0..2 {
-            let best = cells.iter().map(|c| c.weight).fold(f64::NEG_INFINITY, f64::max);
+            let best = cells
+                .iter()
+                .map(|c| c.weight)
+                .fold(f64::NEG_INFINITY, f64::max);
             let likely: Vec<&Cell> = cells.iter().filter(|c| c.weight > best - 7.0).collect();
             let range = |of: fn(&Cell) -> f64, pad: f64, least: f64, most: f64| {
                 let low = likely.iter().map(|c| of(c)).fold(f64::INFINITY, f64::min);
-                let high = likely.iter().map(|c| of(c)).fold(f64::NEG_INFINITY, f64::max);
+                let high = likely
+                    .iter()
+                    .map(|c| of(c))
+                    .fold(f64::NEG_INFINITY, f64::max);
                 ((low - pad).max(least), (high + pad).min(most))
             };
             let (eta, mu, sigma) = (
@@ -166,10 +196,21 @@ impl ShapeFit {
                 range(|c| c.mu, 0.1, 0.0, 6.0),
                 range(|c| c.sigma.ln(), 0.08, -0.9, 0.9),
             );
-            let sigmas: Vec<f64> = linear(sigma.0, sigma.1, 9).iter().map(|s| s.exp()).collect();
-            cells = grid(&binned, &linear(eta.0, eta.1, 24), &linear(mu.0, mu.1, 24), &sigmas);
+            let sigmas: Vec<f64> = linear(sigma.0, sigma.1, 9)
+                .iter()
+                .map(|s| s.exp())
+                .collect();
+            cells = grid(
+                &binned,
+                &linear(eta.0, eta.1, 24),
+                &linear(mu.0, mu.1, 24),
+                &sigmas,
+            );
         }
-        let best = cells.iter().map(|c| c.weight).fold(f64::NEG_INFINITY, f64::max);
+        let best = cells
+            .iter()
+            .map(|c| c.weight)
+            .fold(f64::NEG_INFINITY, f64::max);
         cells.retain(|c| c.weight > best - 9.0);
         let total: f64 = cells.iter().map(|c| (c.weight - best).exp()).sum();
         for cell in &mut cells {
@@ -203,7 +244,10 @@ impl ShapeFit {
     /// AUROC of wrong against right labels: posterior median and interval.
     #[must_use]
     pub fn auroc(&self, level: f64) -> (f64, Interval) {
-        self.summary(|c| normal_cdf(c.mu / (1.0 + c.sigma * c.sigma).sqrt()), level)
+        self.summary(
+            |c| normal_cdf(c.mu / (1.0 + c.sigma * c.sigma).sqrt()),
+            level,
+        )
     }
 
     /// Noise rates with their posterior weights.
@@ -236,7 +280,11 @@ impl ShapeFit {
                 latent = (cell.mu, cell.sigma, Some(Latent::new(cell.mu, cell.sigma)));
             }
             let Some(curve) = &latent.2 else { continue };
-            for ((right, _), (share, out)) in curve.at(cell.eta, &below).into_iter().zip(tagged.iter().zip(&mut values)) {
+            for ((right, _), (share, out)) in curve
+                .at(cell.eta, &below)
+                .into_iter()
+                .zip(tagged.iter().zip(&mut values))
+            {
                 out.push(((1.0 - cell.eta) * (1.0 - right) / share).clamp(0.0, 1.0));
             }
         }

@@ -71,7 +71,11 @@ impl Signals {
         Some(Self {
             mean_loss: mean(&losses),
             std_loss: population_std(&losses),
-            fluctuation: if changes.is_empty() { 0.0 } else { mean(&changes) },
+            fluctuation: if changes.is_empty() {
+                0.0
+            } else {
+                mean(&changes)
+            },
             confidence: mean(&p),
             variability: population_std(&p),
             correctness,
@@ -194,7 +198,10 @@ mod tests {
         ] {
             assert!((ours - numpy).abs() < 1e-9, "{ours} {numpy}");
         }
-        assert_eq!((s.correctness, s.forgetting, s.times_selected), (2, Some(2), 2));
+        assert_eq!(
+            (s.correctness, s.forgetting, s.times_selected),
+            (2, Some(2), 2)
+        );
     }
 
     #[test]

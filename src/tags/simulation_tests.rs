@@ -27,11 +27,16 @@ struct Draw {
     wrong: Vec<bool>,
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a count"
+)]
 fn draw(setting: Setting, rng: &mut ChaCha8Rng) -> Draw {
     let n = setting.pairs;
     let round = ((0.05 * real(n)) as usize).clamp(200, 5000).min(3 * n / 10);
-    let score = |wrong: bool, rng: &mut ChaCha8Rng| draw_normal(rng) + if wrong { setting.mu } else { 0.0 };
+    let score =
+        |wrong: bool, rng: &mut ChaCha8Rng| draw_normal(rng) + if wrong { setting.mu } else { 0.0 };
     let planted = (0..2 * round).map(|_| {
         let was_wrong = rng.random::<f64>() < setting.eta;
         score(!was_wrong, rng)
@@ -39,32 +44,69 @@ fn draw(setting: Setting, rng: &mut ChaCha8Rng) -> Draw {
     let planted: Vec<f64> = planted.collect();
     let wrong: Vec<bool> = (0..n).map(|_| rng.random::<f64>() < setting.eta).collect();
     let unplanted = wrong.iter().map(|&w| score(w, rng)).collect();
-    Draw { planted, unplanted, wrong }
+    Draw {
+        planted,
+        unplanted,
+        wrong,
+    }
 }
 
 fn calibrate(draw: &Draw, basis: Basis, seed: u64) -> Calibration {
-    let assurance = std::env::var("ASSURE").ok().and_then(|a| a.parse().ok()).unwrap_or(0.9);
-    let options = CalibrationOptions { basis, draws: 300, seed, assurance, ..CalibrationOptions::default() };
-    Calibration::new(&draw.planted, &draw.unplanted, OtherEvidence::default(), &options).expect("enough pairs")
+    let assurance = std::env::var("ASSURE")
+        .ok()
+        .and_then(|a| a.parse().ok())
+        .unwrap_or(0.9);
+    let options = CalibrationOptions {
+        basis,
+        draws: 300,
+        seed,
+        assurance,
+        ..CalibrationOptions::default()
+    };
+    Calibration::new(
+        &draw.planted,
+        &draw.unplanted,
+        OtherEvidence::default(),
+        &options,
+    )
+    .expect("enough pairs")
 }
 
 /// (number tagged, share of right labels among them)
 fn tags(draw: &Draw, calibration: &Calibration, fdr: f64) -> (usize, f64) {
-    let Some(threshold) = calibration.threshold(fdr) else { return (0, 0.0) };
+    let Some(threshold) = calibration.threshold(fdr) else {
+        return (0, 0.0);
+    };
     let both = draw.unplanted.iter().zip(&draw.wrong);
-    let tagged: Vec<bool> = both.filter(|(s, _)| **s >= threshold).map(|(_, &w)| w).collect();
-    (tagged.len(), real(tagged.iter().filter(|&&w| !w).count()) / real(tagged.len().max(1)))
+    let tagged: Vec<bool> = both
+        .filter(|(s, _)| **s >= threshold)
+        .map(|(_, &w)| w)
+        .collect();
+    (
+        tagged.len(),
+        real(tagged.iter().filter(|&&w| !w).count()) / real(tagged.len().max(1)),
+    )
 }
 
 #[test]
 fn a_strong_detector_can_tell_and_its_tags_hold_their_share() {
     let mut rng = seeded_rng(1);
     for (eta, pairs) in [(0.1, 5000), (0.27, 5000)] {
-        let draw = draw(Setting { pairs, eta, mu: MU_097 }, &mut rng);
+        let draw = draw(
+            Setting {
+                pairs,
+                eta,
+                mu: MU_097,
+            },
+            &mut rng,
+        );
         let calibration = calibrate(&draw, Basis::Shape, 1);
         assert!(calibration.verdict.can_tell(), "{:?}", calibration.verdict);
         let (shape, anchor) = (calibration.noise.shape.eta, calibration.noise.anchor.eta);
-        assert!((shape - eta).abs() < 0.05 && (anchor - eta).abs() < 0.07, "{shape} {anchor}");
+        assert!(
+            (shape - eta).abs() < 0.05 && (anchor - eta).abs() < 0.07,
+            "{shape} {anchor}"
+        );
         let (tagged, wrong) = tags(&draw, &calibration, 0.2);
         assert!(tagged > 50 && wrong < 0.25, "{tagged} {wrong}");
     }
@@ -74,7 +116,14 @@ fn a_strong_detector_can_tell_and_its_tags_hold_their_share() {
 fn a_weak_detector_cannot_tell_however_noisy_the_anchor_makes_the_data_look() {
     let mut rng = seeded_rng(2);
     for seed in 0..3 {
-        let draw = draw(Setting { pairs: 5000, eta: 0.15, mu: MU_058 }, &mut rng);
+        let draw = draw(
+            Setting {
+                pairs: 5000,
+                eta: 0.15,
+                mu: MU_058,
+            },
+            &mut rng,
+        );
         let calibration = calibrate(&draw, Basis::Anchor, seed);
         // this is the trap: the anchor is far above the true 0.15
         assert!(calibration.noise.anchor.eta > 0.3);
@@ -85,7 +134,14 @@ fn a_weak_detector_cannot_tell_however_noisy_the_anchor_makes_the_data_look() {
 
 #[test]
 fn p_incorrect_never_falls_and_is_a_probability() {
-    let draw = draw(Setting { pairs: 3000, eta: 0.2, mu: 2.0 }, &mut seeded_rng(3));
+    let draw = draw(
+        Setting {
+            pairs: 3000,
+            eta: 0.2,
+            mu: 2.0,
+        },
+        &mut seeded_rng(3),
+    );
     let calibration = calibrate(&draw, Basis::Shape, 0);
     let mut before = 0.0;
     for step in -300..600 {
@@ -100,7 +156,8 @@ fn anchor_coverage(setting: Setting, repeats: usize) -> (f64, f64) {
     let (mut covered, mut width) = (0, 0.0);
     for seed in 0..repeats {
         let draw = draw(setting, &mut seeded_rng(seed as u64));
-        let anchor = Anchor::new(&draw.planted, &draw.unplanted, &[], 200, 0.9, seed as u64).expect("pairs");
+        let anchor =
+            Anchor::new(&draw.planted, &draw.unplanted, &[], 200, 0.9, seed as u64).expect("pairs");
         covered += usize::from(anchor.interval.contains(setting.eta));
         width += anchor.interval.width() / real(repeats);
     }
@@ -109,8 +166,18 @@ fn anchor_coverage(setting: Setting, repeats: usize) -> (f64, f64) {
 
 #[test]
 fn the_anchor_interval_covers_where_the_anchor_holds() {
-    let (coverage, width) = anchor_coverage(Setting { pairs: 2000, eta: 0.15, mu: 3.2 }, 100);
-    assert!((0.82..=0.99).contains(&coverage), "{coverage} at width {width}");
+    let (coverage, width) = anchor_coverage(
+        Setting {
+            pairs: 2000,
+            eta: 0.15,
+            mu: 3.2,
+        },
+        100,
+    );
+    assert!(
+        (0.82..=0.99).contains(&coverage),
+        "{coverage} at width {width}"
+    );
 }
 
 #[test]
@@ -118,14 +185,29 @@ fn the_anchor_interval_covers_where_the_anchor_holds() {
 fn the_anchor_interval_covers_between_85_and_97_percent() {
     for pairs in [700, 5000, 8500] {
         for eta in [0.05, 0.15, 0.27] {
-            let (coverage, width) = anchor_coverage(Setting { pairs, eta, mu: 3.2 }, 400);
-            eprintln_row(&format!("{pairs} {eta}: coverage {coverage:.3}, width {width:.3}"));
-            assert!((0.85..=0.97).contains(&coverage), "{pairs} {eta}: {coverage}");
+            let (coverage, width) = anchor_coverage(
+                Setting {
+                    pairs,
+                    eta,
+                    mu: 3.2,
+                },
+                400,
+            );
+            eprintln_row(&format!(
+                "{pairs} {eta}: coverage {coverage:.3}, width {width:.3}"
+            ));
+            assert!(
+                (0.85..=0.97).contains(&coverage),
+                "{pairs} {eta}: {coverage}"
+            );
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a table for the reader of an ignored test")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a table for the reader of an ignored test"
+)]
 fn eprintln_row(row: &str) {
     eprintln!("{row}");
 }
@@ -161,11 +243,27 @@ fn operating_characteristics() {
                     for (sum, q) in sums.iter_mut().zip([0.05, 0.1, 0.2]) {
                         let (tagged, wrong) = tags(&draw, &calibration, q);
                         let some = usize::from(tagged > 0);
-                        *sum = (sum.0 + some, sum.1 + tagged, sum.2 + wrong, sum.3 + usize::from(wrong > q));
+                        *sum = (
+                            sum.0 + some,
+                            sum.1 + tagged,
+                            sum.2 + wrong,
+                            sum.3 + usize::from(wrong > q),
+                        );
                     }
                 }
-                let cells = sums.map(|s| format!("{:>2} runs, {:>5} tags, wrong {:.3}, over {:>2}", s.0, s.1 / 40, s.2 / real(s.0.max(1)), s.3));
-                eprintln_row(&format!("{name} η={eta} n={pairs} {basis:?}: can {can}/40 anchor {anchor:.3} shape {shape:.3} | {}", cells.join(" | ")));
+                let cells = sums.map(|s| {
+                    format!(
+                        "{:>2} runs, {:>5} tags, wrong {:.3}, over {:>2}",
+                        s.0,
+                        s.1 / 40,
+                        s.2 / real(s.0.max(1)),
+                        s.3
+                    )
+                });
+                eprintln_row(&format!(
+                    "{name} η={eta} n={pairs} {basis:?}: can {can}/40 anchor {anchor:.3} shape {shape:.3} | {}",
+                    cells.join(" | ")
+                ));
             }
         }
     }
@@ -175,10 +273,19 @@ fn operating_characteristics() {
 #[test]
 #[ignore = "needs PREFCLEAN_SCORES, a folder of score files"]
 fn real_scores() {
-    let Ok(folder) = std::env::var("PREFCLEAN_SCORES") else { return };
-    let mut files: Vec<_> = std::fs::read_dir(folder).expect("a folder").flatten().map(|e| e.path()).collect();
+    let Ok(folder) = std::env::var("PREFCLEAN_SCORES") else {
+        return;
+    };
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .flatten()
+        .map(|e| e.path())
+        .collect();
     files.sort();
-    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "csv")) {
+    for file in files
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "csv"))
+    {
         let text = std::fs::read_to_string(file).expect("a text file");
         let (mut planted, mut unplanted, mut truth) = (Vec::new(), Vec::new(), Vec::new());
         for line in text.lines() {
@@ -193,22 +300,55 @@ fn real_scores() {
             }
         }
         for basis in [Basis::Shape, Basis::Anchor] {
-            let draw = Draw { planted: planted.clone(), unplanted: unplanted.clone(), wrong: vec![] };
+            let draw = Draw {
+                planted: planted.clone(),
+                unplanted: unplanted.clone(),
+                wrong: vec![],
+            };
             let c = calibrate(&draw, basis, 1);
             let cells = [0.05, 0.1, 0.2, 0.3].map(|q| {
-                let Some(t) = c.threshold(q) else { return "0".to_owned() };
-                let tagged = || unplanted.iter().zip(&truth).filter(|(s, _)| **s >= t).map(|(_, w)| w.as_str());
-                let (right, wrong) = (tagged().filter(|w| *w == "0").count(), tagged().filter(|w| *w == "1").count());
-                format!("{} ({:.3} wrong)", tagged().count(), real(right) / real((right + wrong).max(1)))
+                let Some(t) = c.threshold(q) else {
+                    return "0".to_owned();
+                };
+                let tagged = || {
+                    unplanted
+                        .iter()
+                        .zip(&truth)
+                        .filter(|(s, _)| **s >= t)
+                        .map(|(_, w)| w.as_str())
+                };
+                let (right, wrong) = (
+                    tagged().filter(|w| *w == "0").count(),
+                    tagged().filter(|w| *w == "1").count(),
+                );
+                format!(
+                    "{} ({:.3} wrong)",
+                    tagged().count(),
+                    real(right) / real((right + wrong).max(1))
+                )
             });
             eprintln_row(&format!(
                 "{} {basis:?}: obs {:.3} [{:.3}] corrected {:.3} [{:.3}] anchor {:.3} [{:.3} {:.3}] shape {:.3} [{:.3} {:.3}] allowed {:.3} | {} | {}",
-                file.file_stem().and_then(|s| s.to_str()).unwrap_or_default(),
-                c.auroc_observed.value, c.auroc_observed.interval.low,
-                c.auroc_corrected.value, c.auroc_corrected.interval.low,
-                c.noise.anchor.eta, c.noise.anchor.interval.low, c.noise.anchor.interval.high,
-                c.noise.shape.eta, c.noise.shape.interval.low, c.noise.shape.interval.high,
-                c.noise.largest_allowed, cells.join(", "), if c.verdict.can_tell() { "can" } else { "CANNOT" },
+                file.file_stem()
+                    .and_then(|s| s.to_str())
+                    .unwrap_or_default(),
+                c.auroc_observed.value,
+                c.auroc_observed.interval.low,
+                c.auroc_corrected.value,
+                c.auroc_corrected.interval.low,
+                c.noise.anchor.eta,
+                c.noise.anchor.interval.low,
+                c.noise.anchor.interval.high,
+                c.noise.shape.eta,
+                c.noise.shape.interval.low,
+                c.noise.shape.interval.high,
+                c.noise.largest_allowed,
+                cells.join(", "),
+                if c.verdict.can_tell() {
+                    "can"
+                } else {
+                    "CANNOT"
+                },
             ));
         }
     }

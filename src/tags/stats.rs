@@ -45,7 +45,10 @@ impl Interval {
 }
 
 /// A count as f64. Exact below 2^53.
-#[expect(clippy::cast_precision_loss, reason = "counts of pairs stay far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of pairs stay far below 2^53"
+)]
 pub(crate) fn real(count: usize) -> f64 {
     count as f64
 }
