@@ -2,7 +2,7 @@
 
 use super::model::{Dataset, Report, VerdictKind};
 use super::text::{
-    count, counted, duration, estimate, estimate_percent, interval, number, percent, plural, share,
+    count, counted, duration, estimate, estimate_percent, interval, number, percent, share,
 };
 
 /// The first sentence of a report.
@@ -372,10 +372,4 @@ pub(super) fn auroc_note(report: &Report) -> String {
         || "not measured".to_owned(),
         |e| format!("{}; 0.5 is chance", interval(e)),
     )
-}
-
-/// "3 warnings" or the like, when there are any.
-pub(super) fn warning_count(report: &Report) -> Option<String> {
-    let n = report.models.health.warnings.len() as u64;
-    (n > 0).then(|| format!("{n} warning{}", plural(n)))
 }

@@ -128,6 +128,14 @@ impl Plot {
         }
     }
 
+    /// Whether it takes the width of the page.
+    pub(super) const fn is_wide(self) -> bool {
+        matches!(
+            self,
+            Self::Trajectories | Self::Fluctuation | Self::BySource | Self::ByLength
+        )
+    }
+
     fn draw<DB: DrawingBackend>(self, root: &Area<DB>, report: &Report) -> Drawn<DB> {
         root.fill(&theme::PAPER)?;
         match self {
