@@ -66,8 +66,8 @@ pub struct RunArgs {
     dry_run: bool,
 
     /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME; default: detected
-    #[arg(long, value_delimiter = ',', value_name = "ROLE=NAME", help_heading = "Settings")]
-    columns: Vec<String>,
+    #[arg(long, value_name = "LIST", help_heading = "Settings")]
+    columns: Option<String>,
 
     /// Column that names a pair's source, for the report; default: `source` where there is one
     #[arg(long, value_name = "COLUMN", help_heading = "Settings")]
@@ -184,9 +184,7 @@ impl RunArgs {
                 target.clone_from(value);
             }
         };
-        if !self.columns.is_empty() {
-            config.data.columns.clone_from(&self.columns);
-        }
+        set(&mut config.data.columns, &self.columns);
         set(&mut config.data.source_column, &self.source_column);
         set(&mut config.data.cap_column, &self.max_remove_per);
         for model in [&mut config.model_a, &mut config.model_b] {
@@ -229,7 +227,7 @@ impl RunArgs {
             device: self.device,
             ort_lib: self.ort_lib.clone(),
             offline: self.offline,
-            threads: self.threads,
+            threads: self.threads.unwrap_or(0),
             extra_columns: !self.no_extra_columns,
             resume: !self.no_resume,
         })

@@ -16,16 +16,19 @@ pub enum UnusableReason {
     PromptsDiffer,
     /// A side has no assistant turn at its end.
     BrokenTurns,
+    /// Longer than the token policy allows, where that sets a pair aside.
+    TooLong,
 }
 
 impl UnusableReason {
     /// All reasons, in the order in which they are tried.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NullField,
         Self::BrokenTurns,
         Self::PromptsDiffer,
         Self::EmptyResponse,
         Self::IdenticalSides,
+        Self::TooLong,
     ];
 
     /// The code written to files.
@@ -37,6 +40,7 @@ impl UnusableReason {
             Self::IdenticalSides => "identical-sides",
             Self::PromptsDiffer => "prompts-differ",
             Self::BrokenTurns => "broken-turns",
+            Self::TooLong => "too-long",
         }
     }
 
@@ -51,6 +55,7 @@ impl UnusableReason {
             }
             Self::PromptsDiffer => "chosen and rejected answer different prompts",
             Self::BrokenTurns => "a side does not end in an assistant turn",
+            Self::TooLong => "a text is longer than the token policy allows",
         }
     }
 }

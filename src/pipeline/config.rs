@@ -44,7 +44,7 @@ pub struct RunConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
     /// `prompt=NAME,chosen=NAME,rejected=NAME`; empty: detected.
-    pub columns: Vec<String>,
+    pub columns: String,
     /// Column that names a pair's source, for the report; empty: `source` where there is one.
     pub source_column: String,
     /// Column whose every value is held to the cap on removal as well; empty: none.

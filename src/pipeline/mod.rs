@@ -1,8 +1,42 @@
 //! Run files, and the stages of a run in order.
+//!
+//! ```text
+//! ingest -> encode -> cross-fit, first pass -> second pass -> evidence
+//!                                                                |
+//!                                  outcome (tags, removal) -> finish (files, report)
+//! ```
+//!
+//! [`run()`] does all of it; [`retag`] begins at the evidence that a finished run
+//! left in its tables.
 
 pub mod config;
+mod evidence;
+mod finish;
+mod health;
+mod ingest;
+mod manifest;
+mod outcome;
+mod planting;
+mod reporting;
+mod review;
+mod run;
+mod summaries;
+mod tables;
+mod training;
 
 pub use config::RunConfig;
+pub use finish::Finished;
+pub use run::{RunRequest, open_source, run};
+
+use std::path::PathBuf;
+
+use crate::graph::GraphError;
+use crate::pairs::{PairId, PairsError};
+use crate::report::ReportError;
+use crate::reward::RewardError;
+use crate::setup::SetupError;
+use crate::tokens::TokensError;
+use crate::train::TrainError;
 
 /// Errors of a run.
 #[derive(Debug, thiserror::Error)]
@@ -18,4 +52,67 @@ pub enum PipelineError {
     /// A setting is out of range.
     #[error("run settings: {0}")]
     Config(String),
+    /// Reading or writing pairs failed.
+    #[error(transparent)]
+    Pairs(#[from] PairsError),
+    /// The runtime or a model could not be set up.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A graph could not be made.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// Tokenizing failed.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    /// A model failed.
+    #[error(transparent)]
+    Reward(#[from] RewardError),
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// The report could not be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A summary over many pairs failed.
+    #[error("failed to summarise the pairs")]
+    Summary(#[from] polars::error::PolarsError),
+    /// A table of ours could not be made or read.
+    #[error("failed to make a table of the run")]
+    Table(#[source] arrow::error::ArrowError),
+    /// A file or folder of the run cannot be used.
+    #[error("failed to use `{}`", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No row can be trained on.
+    #[error("none of the {rows} rows is a pair that can be trained on")]
+    NoPairs {
+        /// Rows read.
+        rows: usize,
+    },
+    /// A text is too long and the policy says so.
+    #[error("pair `{pair}` in row {row}: a text is longer than {limit} tokens, and `tokens.overlong` is `error`")]
+    TooLong {
+        /// The pair.
+        pair: PairId,
+        /// Its row, from 0.
+        row: u64,
+        /// The limit.
+        limit: usize,
+    },
+    /// There is no finished run in a folder.
+    #[error("`{}` holds no finished run", .0.display())]
+    NoRun(PathBuf),
+    /// A manifest cannot be understood.
+    #[error("manifest `{}`: {reason}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
 }

@@ -79,9 +79,9 @@ impl RunRequest {
 ///
 /// # Errors
 /// When they cannot be read as pairs, or an output would replace an input.
-pub fn open_source(inputs: &[String], columns: &[String]) -> Result<PairSource, PipelineError> {
+pub fn open_source(inputs: &[String], columns: &str) -> Result<PairSource, PipelineError> {
     let options = ReadOptions {
-        columns: Columns::parse(columns)?,
+        columns: columns.parse::<Columns>()?,
         ..ReadOptions::default()
     };
     Ok(PairSource::open(inputs, &options)?)

@@ -8,26 +8,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use crate::tags::Tag;
+
 /// Version of the layout of `report.json`; raised when a reader must change.
 pub const SCHEMA_VERSION: u32 = 1;
-
-/// What the run says about a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tag {
-    /// The models and the label agree.
-    Robust,
-    /// The loss keeps fluctuating, or the confidence stays near one half.
-    Ambiguous,
-    /// The label is likely wrong, at the stated false-discovery rate.
-    Incorrect,
-    /// The two sides are identical after truncation.
-    Undecidable,
-    /// The row cannot be read as a pair.
-    Unusable,
-    /// The row states no preference.
-    Tie,
-}
 
 /// A value with an interval. `level` is the nominal coverage, 0.9 for 90%.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -618,50 +602,6 @@ pub struct OutputFile {
     pub holds: String,
     /// Rows, for tables.
     pub rows: Option<u64>,
-}
-
-impl Tag {
-    /// All tags, in the order they are shown.
-    pub const ALL: [Self; 6] = [
-        Self::Robust,
-        Self::Ambiguous,
-        Self::Incorrect,
-        Self::Undecidable,
-        Self::Unusable,
-        Self::Tie,
-    ];
-
-    /// The name used in files.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Robust => "robust",
-            Self::Ambiguous => "ambiguous",
-            Self::Incorrect => "incorrect",
-            Self::Undecidable => "undecidable",
-            Self::Unusable => "unusable",
-            Self::Tie => "tie",
-        }
-    }
-
-    /// What the tag says, in a sentence.
-    #[must_use]
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::Robust => "Both models come to agree with the label and stay there.",
-            Self::Ambiguous => {
-                "The loss keeps fluctuating, or the models stay undecided. The label may be right and the pair hard."
-            }
-            Self::Incorrect => {
-                "The label is likely wrong: the pair looks like the flips planted on purpose."
-            }
-            Self::Undecidable => {
-                "Both sides are identical after truncation, so no model can choose."
-            }
-            Self::Unusable => "The row cannot be read as a preference pair.",
-            Self::Tie => "The row states no preference.",
-        }
-    }
 }
 
 impl Counts {

@@ -83,6 +83,29 @@ named!(
     }
 );
 
+impl Tag {
+    /// The name used in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.as_str()
+    }
+
+    /// What the tag says, in a sentence.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Robust => "Both models come to agree with the label and stay there.",
+            Self::Ambiguous => {
+                "The loss keeps fluctuating, or the models stay undecided. The label may be right and the pair hard."
+            }
+            Self::Incorrect => "The label is likely wrong: the pair looks like the flips planted on purpose.",
+            Self::Undecidable => "Both sides are identical after truncation, so no model can choose.",
+            Self::Unusable => "The row cannot be read as a preference pair.",
+            Self::Tie => "The row states no preference.",
+        }
+    }
+}
+
 named!(
     /// Dataset Cartography's regions; see [`regions`] for the cut points.
     Region, "region", "snake_case", {

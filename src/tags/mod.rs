@@ -21,10 +21,12 @@ pub mod signals;
 pub mod stats;
 pub mod tables;
 
-pub use assign::{Decision, EvidenceSource, Region, Tag, TagRules};
+pub use assign::{Decision, EvidenceCode, EvidenceSource, Region, Tag, TagRules};
 pub use calibrate::{Calibration, Verdict};
+pub use metrics::{cohen_kappa, spearman};
 pub use noise::NoiseReport;
-pub use stats::Interval;
+pub use signals::{Signals, SuspicionSum};
+pub use stats::{Interval, population_std};
 
 #[cfg(test)]
 mod assign_tests;
