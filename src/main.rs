@@ -1,3 +1,7 @@
 //! Parses the command line, calls the library, and maps the result to an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    prefclean::cli::main()
+}

@@ -1,5 +1,6 @@
 //! The command line: clap types, one file per subcommand, and everything that is printed.
 
+mod evaluate;
 mod progress;
 mod run;
 
@@ -69,5 +70,39 @@ fn print_error(error: &anyhow::Error) {
     }
     if let Some(hint) = hint(error) {
         eprintln!("hint: {hint}");
+    }
+}
+
+/// Advice that belongs to an error, from whichever module it came.
+fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<crate::pipeline::PipelineError>() {
+            return error.hint();
+        }
+        if let Some(error) = cause.downcast_ref::<crate::setup::SetupError>() {
+            return error.hint();
+        }
+        if let Some(error) = cause.downcast_ref::<crate::pairs::PairsError>() {
+            return error.hint().map(str::to_owned);
+        }
+        cause.downcast_ref::<crate::reward::RuntimeError>().and_then(crate::reward::RuntimeError::hint)
+    })
+}
+
+/// Writes the result to stdout.
+fn print(text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Colours on a terminal that wants them, at its width.
+fn table_style() -> crate::report::TableStyle {
+    use std::io::IsTerminal;
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    crate::report::TableStyle {
+        colour: wanted && std::io::stdout().is_terminal(),
+        width: None,
     }
 }

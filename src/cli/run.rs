@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::progress::TerminalProgress;
 use super::{Outcome, print};
+use crate::report::{self, Report, VerdictKind};
 use crate::filter::{Curriculum, Exchange};
 use crate::pipeline::{self, RunConfig, RunRequest};
-use crate::report;
 use crate::reward::Device;
 
 /// Arguments of `run`.
@@ -232,4 +231,40 @@ impl RunArgs {
             resume: !self.no_resume,
         })
     }
+}
+
+/// Runs the command.
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
+    if args.show_config {
+        print(&args.config()?.to_toml())?;
+        return Ok(Outcome::Done);
+    }
+    let request = args.request()?;
+    if let Some(threads) = args.threads {
+        // fails only when a pool exists already, which then is the one to use
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    let progress = TerminalProgress::new(args.quiet);
+    let finished = pipeline::run(&request, &progress)?;
+    show(&finished.report, args.json, args.quiet)?;
+    Ok(judge(&finished.report, &args.fail_on))
+}
+
+/// Prints a report as a table or as JSON.
+pub(super) fn show(report: &Report, json: bool, quiet: bool) -> anyhow::Result<()> {
+    if json {
+        print(&(serde_json::to_string_pretty(report)? + "\n"))?;
+    } else if !quiet {
+        print(&report::summary(report, super::table_style()))?;
+    }
+    Ok(())
+}
+
+fn judge(report: &Report, fail_on: &[FailOn]) -> Outcome {
+    let found = fail_on.iter().any(|finding| match finding {
+        FailOn::CannotTell => report.verdict.kind == VerdictKind::CannotTell,
+        FailOn::Incorrect => report.counts.incorrect > 0,
+        FailOn::Unusable => report.counts.unusable > 0,
+    });
+    if found { Outcome::Findings } else { Outcome::Done }
 }

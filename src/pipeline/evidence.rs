@@ -88,6 +88,15 @@ impl Evidence {
         }
     }
 
+    /// Position of a row's pair in [`Evidence::pairs`], where it was trained on.
+    #[must_use]
+    pub fn trained(&self, row: &RowEvidence) -> Option<usize> {
+        match row.state {
+            RowState::Trained(pair) => Some(pair as usize),
+            _ => None,
+        }
+    }
+
     /// Scores of planted flips and of all other pairs.
     #[must_use]
     pub fn scores(&self) -> (Vec<f64>, Vec<f64>) {

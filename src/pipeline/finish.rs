@@ -10,7 +10,7 @@ use super::outcome::Outcome;
 use super::reporting::{self, Written};
 use super::{review, tables};
 use crate::filter::Exchange;
-use crate::pairs::{Decision, Extra, FilterOptions, PairSource, WriteCounts, write_filtered, write_parquet};
+use crate::pairs::{Decision, Extra, FilterOptions, PairSource, ParquetSink, WriteCounts, write_filtered};
 use crate::progress::Progress;
 use crate::report::{self, Report};
 
@@ -119,12 +119,18 @@ fn write_tables(
                      batches: &mut dyn Iterator<Item = Result<arrow::array::RecordBatch, arrow::error::ArrowError>>|
      -> Result<(), PipelineError> {
         let path = run_dir.join(name);
-        let mut batches = batches.map(|batch| batch.map_err(PipelineError::Table)).peekable();
-        let schema = match batches.peek() {
-            Some(Ok(batch)) => batch.schema(),
-            _ => return batches.next().map_or(Ok(()), |batch| batch.map(drop)),
-        };
-        write_parquet(&path, &schema, batches)?;
+        let mut sink = None;
+        for batch in batches {
+            let batch = batch.map_err(PipelineError::Table)?;
+            let sink = match &mut sink {
+                Some(sink) => sink,
+                None => sink.insert(ParquetSink::create(&path, &batch.schema())?),
+            };
+            sink.write(&batch)?;
+        }
+        if let Some(sink) = sink {
+            sink.finish()?;
+        }
         written.add(&path, holds, Some(rows));
         Ok(())
     };

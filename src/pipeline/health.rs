@@ -3,7 +3,7 @@
 use super::planting::ROUNDS;
 use super::training::{CrossFit, Round};
 use crate::filter::Exchange;
-use crate::report::model::{Health, HealthEpoch};
+use crate::report::{Health, HealthEpoch};
 use crate::tags::{cohen_kappa, spearman};
 use crate::train::Dynamics;
 

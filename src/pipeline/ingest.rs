@@ -112,9 +112,8 @@ pub fn ingest(
                     let groups = [lookup(&source_of), lookup(&cap_group_of)];
                     add_pair(&mut ingested, &mut builders, backbone_of, config, row, pair, &sides, groups)?
                 }
-                (Err(reason), _) | (Ok(_), None) => {
-                    RowState::Unusable(row.id, row.pair.as_ref().err().copied().unwrap_or(UnusableReason::NullField))
-                }
+                (Err(reason), _) => RowState::Unusable(row.id, *reason),
+                (Ok(_), None) => unreachable!("every readable pair was tokenized"),
             };
             ingested.rows.push(RowEvidence {
                 input: u32::try_from(row.at.input).expect("inputs are counted in 32 bits"),

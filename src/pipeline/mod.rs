@@ -116,3 +116,20 @@ pub enum PipelineError {
         reason: String,
     },
 }
+
+impl PipelineError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Pairs(error) => error.hint().map(str::to_owned),
+            Self::Setup(error) => error.hint(),
+            Self::Graph(error) => error.hint().map(str::to_owned),
+            Self::Reward(RewardError::Runtime(error)) => error.hint(),
+            Self::Config(_) => Some("`prefclean run --show-config` prints the settings, docs/run-file.md explains them".into()),
+            Self::NoPairs { .. } => Some("`removed.parquet` is not written; check the columns with `--columns`".into()),
+            Self::NoRun(_) => Some("name the folder that `prefclean run` wrote, NAME.prefclean".into()),
+            _ => None,
+        }
+    }
+}

@@ -7,6 +7,7 @@ use crate::tags::assign::{CapWarning, PairEvidence, assign, cap_removal};
 use crate::tags::calibrate::{CalibrationOptions, OtherEvidence};
 use crate::tags::noise::{ConfidentJoint, GaussianMixture};
 use crate::tags::signals::p_chosen;
+use crate::report::Estimate;
 use crate::tags::{Calibration, Decision, Tag};
 
 /// What the tag stage decided.
@@ -126,6 +127,20 @@ impl Outcome {
     #[must_use]
     pub fn p_incorrect(&self, pair: usize) -> Option<f64> {
         self.calibration.as_ref().map(|_| self.decisions[pair].p_incorrect)
+    }
+
+    /// Estimated share of right labels among the pairs tagged incorrect, up to its upper bound.
+    #[must_use]
+    pub fn fdr_estimate(&self, fdr: f64) -> Option<Estimate> {
+        let calibration = self.calibration.as_ref()?;
+        let threshold = calibration.threshold(fdr)?;
+        let point = calibration.fdr.iter().find(|point| point.threshold >= threshold)?;
+        Some(Estimate {
+            value: point.estimate,
+            low: 0.0,
+            high: point.upper,
+            level: calibration.options.level,
+        })
     }
 
     /// Whether the models can tell wrong labels from right ones.

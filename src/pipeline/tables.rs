@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::datatypes::UInt8Type;
 use arrow::error::ArrowError;
 
-use super::evidence::{Evidence, RowState};
+use super::evidence::Evidence;
 use super::outcome::Outcome;
 use crate::tags::{Signals, Tag};
 use crate::train::loss;
@@ -72,12 +72,7 @@ fn tags_batch(
     span: std::ops::Range<usize>,
 ) -> Result<RecordBatch, ArrowError> {
     let rows = &evidence.rows[span];
-    let trained = || {
-        rows.iter().map(|row| match row.state {
-            RowState::Trained(pair) => Some(pair as usize),
-            _ => None,
-        })
-    };
+    let trained = || rows.iter().map(|row| evidence.trained(row));
     let decisions = || trained().map(|pair| pair.map(|i| &outcome.decisions[i]));
     let pairs = || trained().map(|pair| pair.map(|i| &evidence.pairs[i]));
     let mut columns = Columns(Vec::new());

@@ -95,11 +95,13 @@ impl Encoder {
 /// Encodes the texts that the store lacks, and maps the features of all.
 ///
 /// `encoder` is called only when something is missing: a second run loads no model.
+/// Progress is told in pairs: of `n_pairs`, the share of texts that is done.
 ///
 /// # Errors
 /// When the model cannot be loaded, the runtime fails, or the store cannot be written.
 pub fn encode_texts(
     texts: &Texts,
+    n_pairs: usize,
     mut store: FeatureStore,
     encoder: impl FnOnce() -> Result<Encoder, RewardError>,
     progress: &dyn Progress,
@@ -117,7 +119,10 @@ pub fn encode_texts(
         let mut encoder = encoder()?;
         let start = Instant::now();
         let mut saved = start;
-        progress.begin("encoding texts", Some(missing.len() as u64), "texts");
+        let in_pairs = |done: usize| (done * n_pairs / texts.len()) as u64;
+        let mut done = texts.len() - missing.len();
+        progress.begin("encoding", Some(n_pairs as u64), "pairs");
+        progress.advance(in_pairs(done));
         for batch in plan_batches(&missing, |text| texts.n_tokens(text), TOKEN_BUDGET) {
             let features = encoder.encode(&batch, texts)?;
             let digests: Vec<[u8; 16]> = batch.texts.iter().map(|&text| texts.digest(text)).collect();
@@ -126,7 +131,9 @@ pub fn encode_texts(
                 store.checkpoint()?;
                 saved = Instant::now();
             }
-            progress.advance(batch.texts.len() as u64);
+            let before = in_pairs(done);
+            done += batch.texts.len();
+            progress.advance(in_pairs(done) - before);
         }
         progress.end();
         stats.seconds = start.elapsed().as_secs_f64();

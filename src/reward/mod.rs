@@ -63,6 +63,9 @@ pub enum RewardError {
     /// The library or a session failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// The backbone's graph could not be made.
+    #[error(transparent)]
+    Graph(#[from] crate::graph::GraphError),
     /// A call of a session failed.
     #[error("ONNX Runtime failed to run a model")]
     Call(#[from] ort::Error),

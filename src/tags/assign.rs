@@ -35,7 +35,7 @@ macro_rules! named {
 
         impl $name {
             /// Every value, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            pub const ALL: [Self; [$($text),*].len()] = [$(Self::$variant,)*];
 
             /// The name as written in files.
             #[must_use]
@@ -54,8 +54,8 @@ macro_rules! named {
             type Err = ParseNameError;
 
             fn from_str(text: &str) -> Result<Self, ParseNameError> {
-                let found = Self::ALL.iter().find(|value| value.as_str() == text);
-                found.copied().ok_or_else(|| ParseNameError {
+                let found = Self::ALL.into_iter().find(|value| value.as_str() == text);
+                found.ok_or_else(|| ParseNameError {
                     what: $what,
                     found: text.to_owned(),
                     expected: Self::ALL.iter().map(|v| v.as_str()).collect::<Vec<_>>().join(", "),
