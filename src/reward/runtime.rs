@@ -5,6 +5,7 @@
 //! property of a thread, set there by the first session and inherited by the threads it starts.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -90,8 +91,9 @@ impl RuntimeError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Load { .. } | Self::TooOld { .. } => {
-                "give another library with `--ort-lib PATH`, or leave `--ort-lib` and ORT_DYLIB_PATH out \
-                 and run `prefclean setup`".into()
+                "name another library with `--ort-lib PATH`, or move this one away: \
+                 without `--ort-lib` and ORT_DYLIB_PATH, prefclean finds or fetches one"
+                    .into()
             }
             Self::Cuda { not_compiled_in: true, .. } => {
                 "name the library of a build with CUDA (package `onnxruntime-gpu`) with `--ort-lib PATH` \
@@ -265,7 +267,10 @@ impl Runtime {
             },
             ort::LoadDynamicError::Dlopen { error, path } => RuntimeError::Load {
                 path,
-                reason: error.to_string(),
+                // the loader's own words are one level down
+                reason: error
+                    .source()
+                    .map_or_else(|| error.to_string(), ToString::to_string),
             },
             ort::LoadDynamicError::MissingApi { path } => RuntimeError::Load {
                 path,
@@ -493,3 +498,6 @@ mod providers {
         Cpu = "CPUExecutionProvider",
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -172,37 +172,54 @@ impl SetupError {
         const BRING: &str = "name an ONNX Runtime library with `--ort-lib PATH` or ORT_DYLIB_PATH";
         Some(match self {
             Self::NoHome => "set PREFCLEAN_HOME to a folder that can be written".into(),
-            Self::Offline { .. } => "run `prefclean setup` once without `--offline` and PREFCLEAN_OFFLINE; \
-                its data folder can be copied to a machine without network (PREFCLEAN_HOME)".into(),
+            Self::Offline { .. } => "run `prefclean setup` once without `--offline` and \
+                PREFCLEAN_OFFLINE; its data folder can be copied to a machine without network (PREFCLEAN_HOME)".into(),
             Self::NotInstalled { .. } => "run `prefclean setup`".into(),
             Self::PythonMissing { .. } => format!(
-                "install Python 3 with pip, or name the interpreter with PREFCLEAN_PYTHON; or {BRING}"
+                "install Python 3 with pip, or name the interpreter with PREFCLEAN_PYTHON; \
+                or {BRING}"
             ),
             Self::PipMissing { python, .. } => format!(
-                "install pip for it (`{python} -m ensurepip`, or your system's python3-pip package), \
-                 or name another interpreter with PREFCLEAN_PYTHON"
+                "install pip for it (`{python} -m ensurepip`, or your system's python3-pip \
+                package), or name another interpreter with PREFCLEAN_PYTHON"
             ),
+            Self::PipFailed { stderr, .. } if stderr.contains("from versions: none") => {
+                "pip reached no package index, or the index has no such package: \
+                check the network and `python3 -m pip config list`, \
+                or set up on another machine and copy its data folder"
+                    .into()
+            }
             Self::PipFailed { stderr, .. } if stderr.contains("No matching distribution") => {
-                "the package index in pip's settings has no such file; see `python3 -m pip config list`, \
-                 or set up on another machine and copy its data folder".into()
+                "the package index in pip's settings has no such file; \
+                see `python3 -m pip config list`, or set up on another machine and copy its data folder".into()
             }
             Self::PipFailed { .. } => "pip's own settings (index, proxy, certificates) are used; \
                 see `python3 -m pip config list`, then try again".into(),
-            Self::NoWheel { .. } => "upgrade pip (`python3 -m pip install --upgrade pip`) and try again".into(),
-            Self::WrongHash { .. } => "nothing was installed; the package index or a proxy may have changed the file, \
-                or a cache may be damaged: try `python3 -m pip cache purge`, then `prefclean setup`".into(),
+            Self::NoWheel { .. } => "upgrade pip (`python3 -m pip install --upgrade pip`) \
+                and try again".into(),
+            Self::WrongHash { .. } => "nothing was installed; the package index or a proxy may have \
+                changed the file, or a cache may be damaged: try `python3 -m pip cache purge`, then `prefclean setup`".into(),
             Self::UnsafeEntry { .. } | Self::MissingEntry { .. } | Self::Archive { .. } => {
                 "nothing was installed; try `prefclean setup` again".into()
             }
             Self::LibraryMissing { origin, .. } => format!(
                 "correct {origin}, or leave it out to let prefclean find or fetch the library"
             ),
-            Self::TooOld { .. } => "remove the setting that names it, and prefclean finds or fetches a newer one".into(),
+            Self::TooOld { .. } => "remove the setting that names it, \
+                and prefclean finds or fetches a newer one".into(),
             Self::UnsupportedPlatform { .. } => BRING.into(),
-            Self::ModelFolder { .. } => "a backbone folder holds `config.json`, `model.safetensors` and `tokenizer.json`".into(),
+            Self::ModelFolder { .. } => "a backbone folder holds `config.json`, `model.safetensors` \
+                and `tokenizer.json`".into(),
             Self::UnknownBackbone { .. } => "write a folder with a slash, such as `./my-model`".into(),
-            Self::NoSpace { .. } => "free some space, or set PREFCLEAN_HOME to a folder on another disk".into(),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            Self::NoSpace { .. } => "free some space, or set PREFCLEAN_HOME to a folder \
+                on another disk".into(),
+            Self::Io { action, source, .. }
+                if *action == "create folder"
+                    || matches!(
+                        source.kind(),
+                        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                    ) =>
+            {
                 "set PREFCLEAN_HOME to a folder that can be written".into()
             }
             Self::Io { .. } => return None,
@@ -216,5 +233,5 @@ fn quoted(tried: &[String]) -> String {
 }
 
 fn indented(stderr: &str) -> String {
-    stderr.lines().map(|line| format!("\n  {line}")).collect()
+    stderr.lines().flat_map(|line| ["\n  ", line]).collect()
 }

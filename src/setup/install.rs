@@ -384,6 +384,6 @@ fn file_name(path: &Path) -> String {
     clippy::cast_precision_loss,
     reason = "shown with three to four digits"
 )]
-pub(super) fn megabytes(bytes: u64) -> String {
+pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }

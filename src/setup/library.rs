@@ -236,7 +236,7 @@ fn is_library(name: Option<&str>) -> bool {
         name.eq_ignore_ascii_case("onnxruntime.dll")
     } else if cfg!(target_os = "macos") {
         let rest = name.strip_prefix("libonnxruntime.");
-        rest.is_some_and(|rest| rest == "dylib" || rest.ends_with(".dylib"))
+        rest.and_then(|rest| rest.rsplit('.').next()) == Some("dylib")
     } else {
         let rest = name.strip_prefix("libonnxruntime.so");
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -268,7 +268,11 @@ pub fn parse_version(text: &str) -> Option<LibraryVersion> {
 pub fn library_version(path: &Path) -> Option<LibraryVersion> {
     let resolved = fs::canonicalize(path).ok()?;
     let name = resolved.file_name()?.to_str()?;
-    parse_version(name).or_else(|| version_in(&fs::read(&resolved).ok()?))
+    // another library's name says nothing of ONNX Runtime
+    let named = name.contains("onnxruntime").then(|| parse_version(name));
+    named
+        .flatten()
+        .or_else(|| version_in(&fs::read(&resolved).ok()?))
 }
 
 /// A version in a library's bytes.

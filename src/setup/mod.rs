@@ -21,6 +21,7 @@ mod tests;
 
 pub use error::SetupError;
 pub use home::Home;
+pub(crate) use install::megabytes;
 pub use library::{
     Candidate, LibraryVersion, MIN_VERSION, Origin, RuntimeLibrary, library_version, parse_version,
 };
@@ -139,9 +140,8 @@ pub fn ensure_model(
 /// what [`ensure`] says of paths that the user named.
 pub fn check(options: &SetupOptions, progress: &dyn Progress) -> Result<Setup, SetupError> {
     let home = &options.surroundings.home;
-    let runtime = match library::find(options, progress)? {
-        Some(runtime) => runtime,
-        None => return Err(runtime_package(options)?.not_installed()),
+    let Some(runtime) = library::find(options, progress)? else {
+        return Err(runtime_package(options)?.not_installed());
     };
     if runtime.origin == Origin::DataFolder {
         install::verify(runtime_package(options)?, home)?;
