@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 
 use super::id::normalise;
 use super::turns::{self, ASSISTANT, Turn};
-use super::{Shape, ShapeKind, UnusableReason};
+use super::{ContentId, PairId, RepeatCounter, Shape, ShapeKind, UnusableReason};
 
 /// The texts of a pair as read: nothing trimmed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -206,7 +206,33 @@ impl BatchRows {
     /// # Panics
     /// If `row` is not below [`len`](Self::len).
     pub fn get(&self, row: usize) -> Result<RawPair, UnusableReason> {
-        let pair = match self.kind {
+        self.split(row).and_then(|pair| check(&pair).map(|()| pair))
+    }
+
+    /// The id of a row, repeats counted, and its pair.
+    ///
+    /// An unusable row is named too: by its texts if they can be split, else by all it holds.
+    pub(super) fn identify(
+        &self,
+        row: usize,
+        repeats: &mut RepeatCounter,
+    ) -> (PairId, Result<RawPair, UnusableReason>) {
+        let of = |pair: &RawPair| ContentId::of(&pair.prompt, &pair.chosen, &pair.rejected);
+        match self.split(row) {
+            Ok(pair) => {
+                let (content, orientation) = of(&pair);
+                let pair = check(&pair).map(|()| pair);
+                (repeats.next(content, orientation), pair)
+            }
+            Err(reason) => {
+                let (content, orientation) = of(&self.whole(row));
+                (repeats.next(content, orientation), Err(reason))
+            }
+        }
+    }
+
+    fn split(&self, row: usize) -> Result<RawPair, UnusableReason> {
+        Ok(match self.kind {
             ShapeKind::Transcripts => {
                 let (chosen, rejected) = self.sides(row)?;
                 turns::split_transcripts(chosen, rejected)?
@@ -239,15 +265,7 @@ impl BatchRows {
             ShapeKind::ImplicitLists => {
                 turns::split_turns("", &self.chosen.turns(row)?, &self.rejected.turns(row)?)?
             }
-        };
-        if pair.chosen.trim().is_empty() || pair.rejected.trim().is_empty() {
-            return Err(UnusableReason::EmptyResponse);
-        }
-        // white space is not part of the identity: such sides could not be told apart
-        if pair.chosen == pair.rejected || normalise(&pair.chosen) == normalise(&pair.rejected) {
-            return Err(UnusableReason::IdenticalSides);
-        }
-        Ok(pair)
+        })
     }
 
     /// What a row holds, usable or not: whole columns as text, nulls as nothing.
@@ -291,4 +309,16 @@ impl BatchRows {
         }
         Ok(prompt)
     }
+}
+
+/// Whether the two responses can be compared.
+fn check(pair: &RawPair) -> Result<(), UnusableReason> {
+    if pair.chosen.trim().is_empty() || pair.rejected.trim().is_empty() {
+        return Err(UnusableReason::EmptyResponse);
+    }
+    // white space is not part of the identity: such sides could not be told apart
+    if pair.chosen == pair.rejected || normalise(&pair.chosen) == normalise(&pair.rejected) {
+        return Err(UnusableReason::IdenticalSides);
+    }
+    Ok(())
 }

@@ -15,8 +15,7 @@ use super::inputs::{self, Format};
 use super::jsonl::{self, JsonBatches};
 use super::shape::Detector;
 use super::{
-    BatchRows, Columns, ContentId, PairId, PairsError, RawPair, RepeatCounter, Result, Shape,
-    UnusableReason,
+    BatchRows, Columns, PairId, PairsError, RawPair, RepeatCounter, Result, Shape, UnusableReason,
 };
 
 /// How inputs are read.
@@ -469,7 +468,7 @@ impl Iterator for Batches<'_> {
 pub struct PairRow {
     /// Where it is.
     pub at: RowAt,
-    /// Names the row for good; an unusable row is named by all it holds.
+    /// Names the row for good; an unusable row has a name too.
     pub id: PairId,
     /// The pair, or why there is none.
     pub pair: Result<RawPair, UnusableReason>,
@@ -489,7 +488,7 @@ impl Pairs<'_> {
                 && *next < rows.len()
             {
                 let at = batch.at(*next);
-                let (id, pair) = identify(rows, *next, &mut self.repeats);
+                let (id, pair) = rows.identify(*next, &mut self.repeats);
                 *next += 1;
                 return Ok(Some(PairRow { at, id, pair }));
             }
@@ -515,21 +514,6 @@ pub(super) fn rows_of(source: &PairSource, batch: &PairBatch) -> Result<BatchRow
         })
 }
 
-/// Reads one row and names it.
-pub(super) fn identify(
-    rows: &BatchRows,
-    row: usize,
-    repeats: &mut RepeatCounter,
-) -> (PairId, Result<RawPair, UnusableReason>) {
-    let of = |pair: &RawPair| ContentId::of(&pair.prompt, &pair.chosen, &pair.rejected);
-    let pair = rows.get(row);
-    let (content, orientation) = match &pair {
-        Ok(pair) => of(pair),
-        Err(_) => of(&rows.whole(row)),
-    };
-    (repeats.next(content, orientation), pair)
-}
-
 impl Iterator for Pairs<'_> {
     type Item = Result<PairRow>;
 
@@ -537,3 +521,7 @@ impl Iterator for Pairs<'_> {
         self.step().transpose()
     }
 }
+
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;

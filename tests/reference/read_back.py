@@ -1,0 +1,62 @@
+"""Reads a written pair of files with `datasets` and `polars` and compares them with the input.
+
+    python3 read_back.py INPUT CLEAN REMOVED
+
+Every third row is expected in REMOVED, all others in CLEAN with the added columns.
+Exits with an error where anything differs.
+"""
+
+import json
+import sys
+
+import datasets
+import polars as pl
+import pyarrow.parquet as pq
+
+datasets.disable_progress_bars()
+source, clean, removed = sys.argv[1:]
+ADDED = {
+    "prefclean_pair_id": "string",
+    "prefclean_tag": "string",
+    "prefclean_suspicion": "float64",
+    "prefclean_p_incorrect": "float64",
+}
+
+
+def load(path):
+    kind = "json" if path.endswith(".jsonl") else "parquet"
+    return datasets.load_dataset(kind, data_files=path, split="train")
+
+
+before, after, left = load(source), load(clean), load(removed)
+rows = list(before)
+kept = [row for i, row in enumerate(rows) if i % 3 != 2]
+out = [row for i, row in enumerate(rows) if i % 3 == 2]
+names = before.column_names
+
+assert after.column_names == names + list(ADDED), after.column_names
+assert [{name: row[name] for name in names} for row in after] == kept
+assert [{name: row[name] for name in names} for row in left] == out
+for name, dtype in ADDED.items():
+    assert after.features[name] == datasets.Value(dtype), after.features[name]
+assert set(after["prefclean_suspicion"]) == {0.25}
+assert None in after["prefclean_p_incorrect"]
+extra = left.column_names[len(names):]
+assert [name.removeprefix("prefclean_") for name in extra] == ["reason", "tag"], extra
+
+if not source.endswith(".jsonl"):
+    old, new = pq.read_schema(source), pq.read_schema(clean)
+    for name in names:
+        assert old.field(name).type == new.field(name).type, name
+        assert before.features[name] == after.features[name], name
+    if b"huggingface" in (old.metadata or {}):
+        features = json.loads(new.metadata[b"huggingface"])["info"]["features"]
+        assert list(features) == names + list(ADDED), features
+    for key in set(old.metadata or {}) - {b"huggingface", b"pandas"}:
+        assert old.metadata[key] == new.metadata[key], key
+
+    frame = pl.read_parquet(clean)
+    assert frame.select(names).equals(pl.read_parquet(source)[[i for i in range(len(rows)) if i % 3 != 2]])
+    assert frame.schema["prefclean_p_incorrect"] == pl.Float64
+    pq.read_table(clean).to_pandas() if "pandas" in sys.modules else None
+pl.read_parquet(removed)
