@@ -30,7 +30,7 @@ pub use json::from_json;
 pub use model::*;
 use plots::Plot;
 pub use plots::PlotError;
-pub use table::{TableStyle, summary};
+pub use table::{SummaryStyle, summary};
 
 /// A report could not be written or read.
 #[derive(Debug, thiserror::Error)]

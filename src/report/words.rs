@@ -125,7 +125,7 @@ fn trained(report: &Report) -> String {
         counted(u64::from(training.epochs), "epoch"),
     );
     if !training.method.is_empty() {
-        text += &format!(" ({})", training.method);
+        text += &format!(", with {} as the filter", training.method);
     }
     text += ". ";
     if training.drop_rate > 0.0 {

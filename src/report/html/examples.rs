@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use similar::{ChangeTag, TextDiff};
 
 use super::escape::{attribute, block, line};
-use super::{CELL, chip, put};
+use super::{CELL, chip, maybe_percent, percent, put};
 use crate::report::model::{Example, Report, Text};
-use crate::report::text::{bounded, label, maybe_percent, more_characters, number, percent};
+use crate::report::text::{bounded, label, more_characters, number};
 
 /// Characters shown of a prompt and of each response.
 const PROMPT: usize = 1_500;
@@ -109,10 +109,21 @@ fn row(out: &mut String, example: &Example, highest: f64) {
     put!(
         out,
         "<tr class=\"texts\"><td colspan=\"9\"><details><summary>{}</summary>",
-        line(&label(&example.prompt.text, 140), CELL)
+        line(&preview(&example.prompt), CELL)
     );
     details(out, example);
     out.push_str("</details></tr></tbody>");
+}
+
+/// The end of a prompt, where the question is.
+fn preview(prompt: &Text) -> String {
+    let tail = Text::tail(prompt.text.trim_end(), 140);
+    let led = if tail.omitted + prompt.omitted > 0 {
+        "…"
+    } else {
+        ""
+    };
+    format!("{led}{}", label(&tail.text, 140))
 }
 
 fn details(out: &mut String, example: &Example) {

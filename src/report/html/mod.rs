@@ -11,11 +11,9 @@ mod examples;
 use std::fmt::Write as _;
 
 use super::ReportError;
-use super::model::{Report, Severity, Tag, VerdictKind};
+use super::model::{Estimate, Report, Severity, Tag, VerdictKind};
 use super::plots::Plot;
-use super::text::{
-    self, count, duration, estimate_percent, flatten, maybe, maybe_percent, percent, share,
-};
+use super::text::{self, count, duration, flatten, maybe, share};
 use super::words;
 use escape::{attribute, line};
 
@@ -68,6 +66,21 @@ macro_rules! put {
 }
 use put;
 
+/// [`text::percent`], whose "<" is escaped.
+fn percent(value: f64) -> String {
+    attribute(&text::percent(value))
+}
+
+/// [`percent`] of a share that may be missing.
+fn maybe_percent(value: Option<f64>) -> String {
+    attribute(&text::maybe_percent(value))
+}
+
+/// An estimate in per cent, or a dash.
+fn estimate_percent(estimate: Option<Estimate>) -> String {
+    estimate.map_or_else(|| "–".to_owned(), |e| attribute(&text::estimate_percent(e)))
+}
+
 fn made(report: &Report) -> String {
     match &report.created {
         Some(created) => format!("prefclean {}, {created}", report.prefclean_version),
@@ -105,7 +118,7 @@ fn verdict(out: &mut String, report: &Report) {
 fn tiles(out: &mut String, report: &Report) {
     let counts = &report.counts;
     let usable = report.dataset.usable;
-    let of_usable = |n: u64| format!("{} of usable pairs", percent(share(n, usable)));
+    let of_usable = |n: u64| format!("{} of usable pairs", text::percent(share(n, usable)));
     let noise = report.noise_rate.eta;
     let aside = report.dataset.rows.saturating_sub(usable);
     let tiles = [
@@ -152,6 +165,15 @@ fn tiles(out: &mut String, report: &Report) {
             "planted flips found (AUROC)",
             maybe(report.detector.auroc_corrected.map(|e| e.value)),
             words::auroc_note(report),
+            "",
+        ),
+        (
+            "flips planted as a test",
+            count(report.detector.planted),
+            format!(
+                "in {}, undone before writing",
+                text::counted(u64::from(report.detector.rounds), "round")
+            ),
             "",
         ),
     ];
@@ -296,8 +318,8 @@ fn health(out: &mut String, report: &Report) {
         ),
         (
             "agrees with the label",
-            maybe_percent(a.accuracy),
-            maybe_percent(b.accuracy),
+            text::maybe_percent(a.accuracy),
+            text::maybe_percent(b.accuracy),
         ),
     ] {
         put!(
@@ -311,7 +333,8 @@ fn health(out: &mut String, report: &Report) {
     for (name, value, how) in words::health(report) {
         put!(
             out,
-            "<tr><th scope=\"row\">{name}<td class=\"n\">{value}<td>{}</tr>",
+            "<tr><th scope=\"row\">{name}<td class=\"n\">{}<td>{}</tr>",
+            line(&value, CELL),
             line(how, CELL)
         );
     }
@@ -383,9 +406,7 @@ fn findings(out: &mut String, report: &Report) {
             count(source.pairs),
             count(source.ambiguous),
             count(source.incorrect),
-            source
-                .p_incorrect
-                .map_or_else(|| "–".to_owned(), estimate_percent)
+            estimate_percent(source.p_incorrect)
         );
     }
     out.push_str("</tbody></table></div>");
@@ -488,4 +509,13 @@ fn settings(out: &mut String, report: &Report) {
                 .map(|named| (named.name.as_str(), named.value.as_str())),
         );
     }
+}
+
+/// The page with another script in the place of ours, for measuring.
+#[cfg(test)]
+pub(super) fn with_script(page: &str, script: &str) -> String {
+    page.replace(SCRIPT, script).replace(
+        &escape::sha256_base64(SCRIPT),
+        &escape::sha256_base64(script),
+    )
 }

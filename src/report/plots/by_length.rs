@@ -14,6 +14,16 @@ use crate::report::text::{count, label, share};
 /// More bins than this do not fit their labels.
 const BINS: usize = 10;
 
+/// Less room when there is nothing to compare.
+pub(super) fn height(report: &Report) -> u32 {
+    let known = |bins: &[LengthBin]| bins.iter().any(|bin| bin.p_incorrect.is_some());
+    let drawn = report
+        .by_length_difference
+        .as_ref()
+        .is_some_and(|by_length| known(&by_length.bins));
+    if drawn { 420 } else { 160 }
+}
+
 pub(super) fn draw<DB: DrawingBackend>(root: &Area<DB>, report: &Report) -> Drawn<DB> {
     let rest = header(
         root,

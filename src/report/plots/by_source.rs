@@ -14,16 +14,17 @@ use crate::report::text::{count, label, share};
 const ROWS: usize = 20;
 const ROW: u32 = 26;
 
-/// The plot grows with the sources.
-pub(super) const fn height(report: &Report) -> u32 {
-    let rows = match &report.by_source {
-        Some(by_source) if by_source.sources.len() > ROWS => ROWS,
-        Some(by_source) => by_source.sources.len(),
-        None => 0,
-    };
-    #[expect(clippy::cast_possible_truncation, reason = "at most ROWS")]
-    let rows = rows as u32;
-    140 + ROW * if rows < 5 { 5 } else { rows }
+/// The plot grows with the sources; less room when there is nothing to compare.
+pub(super) fn height(report: &Report) -> u32 {
+    let sources = report
+        .by_source
+        .as_ref()
+        .map_or(&[][..], |by_source| &by_source.sources);
+    if sources.iter().all(|source| source.p_incorrect.is_none()) {
+        return 160;
+    }
+    let rows = u32::try_from(sources.len().min(ROWS)).unwrap_or(0);
+    140 + ROW * rows.max(2)
 }
 
 /// The part of a source or bin that is drawn: the estimate, or the share tagged.

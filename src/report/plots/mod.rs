@@ -58,8 +58,8 @@ impl Plot {
         Self::Trajectories,
         Self::Fluctuation,
         Self::DataMap,
-        Self::Histogram,
         Self::Roc,
+        Self::Histogram,
         Self::NoiseKept,
         Self::ByLength,
         Self::BySource,
@@ -118,12 +118,12 @@ impl Plot {
     }
 
     /// Width and height in pixels.
-    pub(super) const fn size(self, report: &Report) -> (u32, u32) {
+    pub(super) fn size(self, report: &Report) -> (u32, u32) {
         match self {
             Self::Trajectories | Self::Fluctuation => (920, 440),
             Self::DataMap | Self::Roc => (600, 560),
             Self::Histogram | Self::NoiseKept => (600, 420),
-            Self::ByLength => (920, 420),
+            Self::ByLength => (920, by_length::height(report)),
             Self::BySource => (920, by_source::height(report)),
         }
     }
