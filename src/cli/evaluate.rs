@@ -1,5 +1,6 @@
 //! `prefclean evaluate`: tags against known labels.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -25,7 +26,7 @@ pub struct EvaluateArgs {
     #[arg(value_name = "RUN_OR_TAGS")]
     pub run_or_tags: PathBuf,
 
-    /// Column of the inputs, or a file that names pairs (pair_id, content_id, or input and row) and their labels
+    /// Column of the inputs, or a file of labels by pair id, content id, or input and row
     ///
     /// Values: chosen, rejected, tie (which side is better); correct, ambiguous, incorrect
     /// (what the label is); true, false (whether the label is wrong).
@@ -112,7 +113,7 @@ fn render(evaluation: &Evaluation, gold: &str) -> String {
         number(evaluation.calibration_error),
         Cell::new(""),
     ]);
-    out.push_str(&format!("{figures}\n\n"));
+    let _ = write!(out, "{figures}\n\n"); // a String takes everything
     let mut tagged = plain_table(&["", "tagged", "wrong", "precision", "recall"]);
     for (name, found) in [
         ("tag incorrect", evaluation.tagged),
@@ -120,7 +121,7 @@ fn render(evaluation: &Evaluation, gold: &str) -> String {
     ] {
         tagged.add_row(detection(name, found));
     }
-    out.push_str(&format!("{tagged}\n\n"));
+    let _ = write!(out, "{tagged}\n\n"); // a String takes everything
     let mut classes = plain_table(&["reference", "robust", "ambiguous", "incorrect", "other"]);
     for row in &evaluation.table {
         let name = match row.reference {
@@ -131,7 +132,7 @@ fn render(evaluation: &Evaluation, gold: &str) -> String {
         let counts = [row.robust, row.ambiguous, row.incorrect, row.other].map(count);
         classes.add_row(std::iter::once(Cell::new(name)).chain(counts));
     }
-    out.push_str(&format!("{classes}\n\n"));
+    let _ = write!(out, "{classes}\n\n"); // a String takes everything
     let mut bins = plain_table(&["p_incorrect", "pairs", "mean", "wrong"]);
     for bin in &evaluation.reliability {
         bins.add_row(vec![

@@ -1,7 +1,7 @@
 //! From planted and unplanted scores to a verdict, a tagging threshold and `p_incorrect`.
 //!
 //! # The problem
-//! P = (1-η)·F_inc + η·F_cor and U = (1-η)·F_cor + η·F_inc do not identify η. With a
+//! `P = (1-η)·F_inc + η·F_cor` and `U = (1-η)·F_cor + η·F_inc` do not identify η. With a
 //! weak detector P/U never falls to η/(1-η), so the anchor puts η too high (a
 //! binormal detector of AUROC 0.58 at η = 0.15 gives about 0.4); then 1/(1-2η)
 //! inflates the corrected AUROC, and FDR, which falls steeply in η, is put far too
@@ -21,7 +21,7 @@
 //!    [`ShapeFit`], which carries the low values of η that a weak detector leaves
 //!    possible; a plateau of P/U at both ends, as a strong detector has, is what
 //!    makes η sharp and tags possible. [`Basis::Anchor`] uses the formula
-//!    FDR(t) = (1-η)·S_cor/S_U with the anchor's η in each draw: more tags, right
+//!    `FDR(t) = (1-η)·S_cor/S_U` with the anchor's η in each draw: more tags, right
 //!    only if the trusted region truly holds no wrong labels.
 //! 3. **Choosing the threshold costs nothing extra**: FDR falls as the threshold
 //!    rises, so a wrong choice means that the bound failed at the one threshold
@@ -239,7 +239,7 @@ impl Calibration {
             .min_by(|a, b| a.upper.total_cmp(&b.upper))
     }
 
-    /// Probability that a pair with this score has a wrong label: η·f_inc/f_U, averaged
+    /// Probability that a pair with this score has a wrong label: `η·f_inc/f_U`, averaged
     /// over the uncertainty of η, never falling in the score, within 0 to 1.
     #[must_use]
     pub fn p_incorrect(&self, score: f64) -> f64 {
@@ -305,9 +305,9 @@ fn normal_quantile(q: f64) -> f64 {
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
         if super::stats::normal_cdf(middle) < q {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     low
@@ -402,7 +402,7 @@ fn fdr_curve(
         .collect()
 }
 
-/// η·f_inc/f_U where P has `share` of the density, averaged over η.
+/// `η·f_inc/f_U` where P has `share` of the density, averaged over η.
 fn mean_p_incorrect(share: f64, etas: &[(f64, f64)]) -> f64 {
     let ratio = share / (1.0 - share).max(1e-12);
     let (mut sum, mut total) = (0.0, 0.0);

@@ -259,7 +259,9 @@ impl GaussianMixture {
             means.swap(0, 1);
             variances.swap(0, 1);
             eta = 1.0 - eta;
-            posterior.iter_mut().for_each(|p| *p = 1.0 - *p);
+            for p in &mut posterior {
+                *p = 1.0 - *p;
+            }
         }
         Some(Self {
             eta,
@@ -311,11 +313,15 @@ impl ConfidentJoint {
         for (row, sum) in joint.iter_mut().zip(&sums) {
             let total = row[0] + row[1];
             if total > 0.0 {
-                row.iter_mut().for_each(|cell| *cell *= sum.1 / (total * n));
+                for cell in row {
+                    *cell *= sum.1 / (total * n);
+                }
             }
         }
         let all: f64 = joint.iter().flatten().sum();
-        joint.iter_mut().flatten().for_each(|cell| *cell /= all);
+        for cell in joint.iter_mut().flatten() {
+            *cell /= all;
+        }
         Some(Self {
             joint,
             eta: joint[0][1] + joint[1][0],

@@ -52,15 +52,10 @@ fn draw(setting: Setting, rng: &mut ChaCha8Rng) -> Draw {
 }
 
 fn calibrate(draw: &Draw, basis: Basis, seed: u64) -> Calibration {
-    let assurance = std::env::var("ASSURE")
-        .ok()
-        .and_then(|a| a.parse().ok())
-        .unwrap_or(0.9);
     let options = CalibrationOptions {
         basis,
         draws: 300,
         seed,
-        assurance,
         ..CalibrationOptions::default()
     };
     Calibration::new(
@@ -265,91 +260,6 @@ fn operating_characteristics() {
                     cells.join(" | ")
                 ));
             }
-        }
-    }
-}
-
-/// Score files of real runs (planted, unplanted, truth) as CSV, made by hand.
-#[test]
-#[ignore = "needs PREFCLEAN_SCORES, a folder of score files"]
-fn real_scores() {
-    let Ok(folder) = std::env::var("PREFCLEAN_SCORES") else {
-        return;
-    };
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .expect("a folder")
-        .flatten()
-        .map(|e| e.path())
-        .collect();
-    files.sort();
-    for file in files
-        .iter()
-        .filter(|f| f.extension().is_some_and(|e| e == "csv"))
-    {
-        let text = std::fs::read_to_string(file).expect("a text file");
-        let (mut planted, mut unplanted, mut truth) = (Vec::new(), Vec::new(), Vec::new());
-        for line in text.lines() {
-            let mut fields = line.split(',');
-            let kind = fields.next().unwrap_or_default();
-            let score: f64 = fields.next().and_then(|f| f.parse().ok()).expect("a score");
-            if kind == "p" {
-                planted.push(score);
-            } else {
-                unplanted.push(score);
-                truth.push(fields.next().unwrap_or_default().to_owned());
-            }
-        }
-        for basis in [Basis::Shape, Basis::Anchor] {
-            let draw = Draw {
-                planted: planted.clone(),
-                unplanted: unplanted.clone(),
-                wrong: vec![],
-            };
-            let c = calibrate(&draw, basis, 1);
-            let cells = [0.05, 0.1, 0.2, 0.3].map(|q| {
-                let Some(t) = c.threshold(q) else {
-                    return "0".to_owned();
-                };
-                let tagged = || {
-                    unplanted
-                        .iter()
-                        .zip(&truth)
-                        .filter(|(s, _)| **s >= t)
-                        .map(|(_, w)| w.as_str())
-                };
-                let (right, wrong) = (
-                    tagged().filter(|w| *w == "0").count(),
-                    tagged().filter(|w| *w == "1").count(),
-                );
-                format!(
-                    "{} ({:.3} wrong)",
-                    tagged().count(),
-                    real(right) / real((right + wrong).max(1))
-                )
-            });
-            eprintln_row(&format!(
-                "{} {basis:?}: obs {:.3} [{:.3}] corrected {:.3} [{:.3}] anchor {:.3} [{:.3} {:.3}] shape {:.3} [{:.3} {:.3}] allowed {:.3} | {} | {}",
-                file.file_stem()
-                    .and_then(|s| s.to_str())
-                    .unwrap_or_default(),
-                c.auroc_observed.value,
-                c.auroc_observed.interval.low,
-                c.auroc_corrected.value,
-                c.auroc_corrected.interval.low,
-                c.noise.anchor.eta,
-                c.noise.anchor.interval.low,
-                c.noise.anchor.interval.high,
-                c.noise.shape.eta,
-                c.noise.shape.interval.low,
-                c.noise.shape.interval.high,
-                c.noise.largest_allowed,
-                cells.join(", "),
-                if c.verdict.can_tell() {
-                    "can"
-                } else {
-                    "CANNOT"
-                },
-            ));
         }
     }
 }

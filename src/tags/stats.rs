@@ -144,14 +144,15 @@ pub fn draw_gamma(shape: f64, rng: &mut ChaCha8Rng) -> f64 {
         let boost = (1.0 - rng.random::<f64>()).powf(1.0 / shape);
         return boost * draw_gamma(shape + 1.0, rng);
     }
-    let d = shape - 1.0 / 3.0;
-    let c = 1.0 / (9.0 * d).sqrt();
+    let base = shape - 1.0 / 3.0;
+    let scale = 1.0 / (9.0 * base).sqrt();
     loop {
-        let x = draw_normal(rng);
-        let v = (1.0 + c * x).powi(3);
-        let u: f64 = 1.0 - rng.random::<f64>();
-        if v > 0.0 && u.ln() < 0.5 * x * x + d - d * v + d * v.ln() {
-            return d * v;
+        let normal = draw_normal(rng);
+        let cube = (1.0 + scale * normal).powi(3);
+        let uniform: f64 = 1.0 - rng.random::<f64>();
+        let bound = 0.5 * normal * normal + base - base * cube + base * cube.ln();
+        if cube > 0.0 && uniform.ln() < bound {
+            return base * cube;
         }
     }
 }
