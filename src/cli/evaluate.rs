@@ -58,7 +58,13 @@ pub struct EvaluateArgs {
 /// Version of the JSON document.
 const SCHEMA_VERSION: u32 = 1;
 
-/// Runs the command and gives the text for stdout.
+/// Runs the command.
+pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<super::Outcome> {
+    super::print(&(evaluate_command(args)?.trim_end().to_owned() + "\n"))?;
+    Ok(super::Outcome::Done)
+}
+
+/// Gives the text for stdout.
 ///
 /// # Errors
 /// If tags or labels cannot be read or matched.

@@ -68,11 +68,17 @@ fn columns(text: &str) -> Result<Columns, PairsError> {
     text.parse()
 }
 
+/// Runs the command.
+pub(super) fn run(args: &InjectArgs) -> anyhow::Result<super::Outcome> {
+    inject_command(args, &mut std::io::stdout().lock())?;
+    Ok(super::Outcome::Done)
+}
+
 /// Writes the two files and says to `out` what was done.
 ///
 /// # Errors
 /// If an input cannot be read, an output cannot be written, or `out` fails.
-pub fn run(args: &InjectArgs, out: &mut dyn Write) -> anyhow::Result<Injected> {
+pub fn inject_command(args: &InjectArgs, out: &mut dyn Write) -> anyhow::Result<Injected> {
     let options = ReadOptions {
         columns: args.columns.clone().unwrap_or_default(),
         ..ReadOptions::default()

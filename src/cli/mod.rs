@@ -1,12 +1,18 @@
 //! The command line: clap types, one file per subcommand, and everything that is printed.
 
+mod completions;
+mod doctor;
 mod evaluate;
+mod inject;
 mod progress;
+mod report;
 mod run;
+mod setup;
+mod tag;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Exit code: done, with findings that `--fail-on` names.
 const FINDINGS: u8 = 1;
@@ -25,6 +31,20 @@ struct Cli {
 enum Command {
     /// Clean a dataset: tags with evidence for every pair, a cleaned file, and a report
     Run(Box<run::RunArgs>),
+    /// Tag a finished run again with other thresholds; no training
+    Tag(tag::TagArgs),
+    /// Rebuild the report of a finished run
+    Report(report::ReportArgs),
+    /// Compare tags with known labels
+    Evaluate(evaluate::EvaluateArgs),
+    /// Write a copy with known label noise
+    Inject(inject::InjectArgs),
+    /// Find or fetch the runtime and the default model
+    Setup(setup::SetupArgs),
+    /// Show what is found: runtime, devices, models, caches
+    Doctor(doctor::DoctorArgs),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// How a command that could run has ended.
@@ -41,6 +61,13 @@ pub(crate) enum Outcome {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Tag(args) => tag::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Inject(args) => inject::run(&args),
+        Command::Setup(args) => setup::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

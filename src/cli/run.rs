@@ -240,10 +240,6 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
     let request = args.request()?;
-    if let Some(threads) = args.threads {
-        // fails only when a pool exists already, which then is the one to use
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    }
     let progress = TerminalProgress::new(args.quiet);
     let finished = pipeline::run(&request, &progress)?;
     show(&finished.report, args.json, args.quiet)?;

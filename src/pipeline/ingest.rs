@@ -197,7 +197,7 @@ fn source_column(source: &PairSource, config: &RunConfig) -> Result<Option<Strin
 }
 
 /// Distinct values of a column in order of appearance, and each row's position among them.
-fn intern(source: &PairSource, column: Option<&str>) -> Result<(Vec<String>, Vec<Option<u32>>), PipelineError> {
+pub(super) fn intern(source: &PairSource, column: Option<&str>) -> Result<(Vec<String>, Vec<Option<u32>>), PipelineError> {
     use arrow::array::Array;
 
     let Some(column) = column else {

@@ -14,10 +14,12 @@ mod evidence;
 mod finish;
 mod health;
 mod ingest;
+mod load;
 mod manifest;
 mod outcome;
 mod planting;
 mod reporting;
+mod retag;
 mod review;
 mod run;
 mod summaries;
@@ -26,6 +28,7 @@ mod training;
 
 pub use config::RunConfig;
 pub use finish::Finished;
+pub use retag::retag;
 pub use run::{RunRequest, open_source, run};
 
 use std::path::PathBuf;
@@ -107,6 +110,9 @@ pub enum PipelineError {
     /// There is no finished run in a folder.
     #[error("`{}` holds no finished run", .0.display())]
     NoRun(PathBuf),
+    /// An input is not what it was when the run was made.
+    #[error("`{}` has changed since the run was made", .0.display())]
+    InputChanged(PathBuf),
     /// A manifest cannot be understood.
     #[error("manifest `{}`: {reason}", path.display())]
     Manifest {
@@ -128,6 +134,7 @@ impl PipelineError {
             Self::Reward(RewardError::Runtime(error)) => error.hint(),
             Self::Config(_) => Some("`prefclean run --show-config` prints the settings, docs/run-file.md explains them".into()),
             Self::NoPairs { .. } => Some("`removed.parquet` is not written; check the columns with `--columns`".into()),
+            Self::InputChanged(_) => Some("run `prefclean run` again: its tags belong to the old content".into()),
             Self::NoRun(_) => Some("name the folder that `prefclean run` wrote, NAME.prefclean".into()),
             _ => None,
         }

@@ -101,7 +101,12 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
 
     let options = setup_options(request)?;
     let runtime_library = setup::ensure_runtime(&options, progress)?;
+    // before any other thread starts: they inherit the flushing of denormals that its first session sets
     let runtime = Runtime::load(&runtime_library.path).map_err(crate::reward::RewardError::from)?;
+    if request.threads > 0 {
+        // fails only where a pool exists already, which then is the one to use
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(request.threads).build_global();
+    }
     let device = runtime.resolve(request.device).map_err(crate::reward::RewardError::from)?;
     let (backbones, backbone_of) = backbones(config, &options, progress)?;
     let mut encoders = Vec::new();
@@ -404,7 +409,7 @@ fn training_key(
     hasher.finalize().to_hex().to_string()
 }
 
-fn digest_inputs(source: &PairSource) -> Result<Vec<report::Input>, PipelineError> {
+pub(super) fn digest_inputs(source: &PairSource) -> Result<Vec<report::Input>, PipelineError> {
     let digest = |input: &crate::pairs::Input| -> io::Result<String> {
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(fs::File::open(&input.path)?)?;

@@ -1,0 +1,46 @@
+//! `prefclean tag`: other thresholds, no training.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Outcome;
+use super::progress::TerminalProgress;
+use crate::pipeline::retag;
+
+/// Arguments of `tag`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  prefclean tag clean.prefclean --fdr 0.05")]
+pub struct TagArgs {
+    /// Folder of a finished run
+    run_dir: PathBuf,
+
+    /// False-discovery rate of the tag `incorrect`, 0.001 to 0.5; default: as the run had it
+    #[arg(long, value_name = "RATE")]
+    fdr: Option<f64>,
+
+    /// Largest share of the pairs that may be removed as incorrect, 0 to 1; default: as the run had it
+    #[arg(long, value_name = "SHARE")]
+    max_remove: Option<f64>,
+
+    /// Print the report as JSON instead of a table
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+
+    /// No progress, no notes, no table
+    #[arg(short, long, help_heading = "Output")]
+    quiet: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &TagArgs) -> anyhow::Result<Outcome> {
+    let change = |rules: &mut crate::tags::TagRules| {
+        rules.fdr = args.fdr.unwrap_or(rules.fdr);
+        rules.max_remove = args.max_remove.unwrap_or(rules.max_remove);
+    };
+    let finished = retag(&args.run_dir, change, &TerminalProgress::new(args.quiet))?;
+    super::run::show(&finished.report, args.json, args.quiet)?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,33 @@
+//! Tags a finished run again, or rebuilds its report: everything after training.
+
+use std::path::Path;
+
+use super::PipelineError;
+use super::finish::{Finished, finish};
+use super::load::load;
+use super::manifest::Manifest;
+use super::run::{digest_inputs, open_source};
+use crate::progress::Progress;
+use crate::tags::TagRules;
+
+/// Applies `change` to the tag rules of a finished run, and rewrites cleaned file, tables and report.
+///
+/// # Errors
+/// [`PipelineError::NoRun`] without a finished run, [`PipelineError::InputChanged`] when an input is not what it was.
+pub fn retag(
+    run_dir: &Path,
+    change: impl FnOnce(&mut TagRules),
+    progress: &dyn Progress,
+) -> Result<Finished, PipelineError> {
+    let mut manifest = Manifest::read(run_dir)?;
+    change(&mut manifest.config.tags);
+    manifest.config.validate()?;
+    let source = open_source(&manifest.arguments, &manifest.config.data.columns)?;
+    for (now, then) in digest_inputs(&source)?.iter().zip(&manifest.inputs) {
+        if now.digest != then.digest {
+            return Err(PipelineError::InputChanged(then.path.clone().into()));
+        }
+    }
+    let evidence = load(run_dir, &manifest, &source)?;
+    finish(&source, &evidence, manifest, run_dir, progress)
+}
