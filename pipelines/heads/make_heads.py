@@ -107,10 +107,9 @@ def bradley_terry():
                 self.base.graph.node.append(helper.make_node(
                     op, list(inputs), [out], name=_graph_utils.generate_graph_name(op)))
                 return out
-            one, zero = "bradley_terry.one", "bradley_terry.zero"
-            for name, value in ((one, 1.0), (zero, 0.0)):
-                self.base.graph.initializer.append(
-                    numpy_helper.from_array(np.array(value, np.float32), name))
+            one = "bradley_terry.one"
+            self.base.graph.initializer.append(
+                numpy_helper.from_array(np.array(1.0, np.float32), one))
             below = node("Relu", node("Neg", margin))
             tail = node("Log", node("Add", node("Exp", node("Neg", node("Abs", margin))), one))
             pair_loss = node("Add", below, tail)
