@@ -118,13 +118,12 @@ def bradley_terry():
     return BradleyTerry()
 
 
-def make(target, activation, layer_norm, **sizes):
+def make(target, activation, layer_norm, optimizer=artifacts.OptimType.AdamW, **sizes):
     model, parameters = forward(activation, layer_norm, **sizes)
     with tempfile.TemporaryDirectory() as folder:
         artifacts.generate_artifacts(
             model, requires_grad=parameters, loss=bradley_terry(),
-            optimizer=artifacts.OptimType.AdamW, artifact_directory=folder,
-            ort_format=False)
+            optimizer=optimizer, artifact_directory=folder)
         target.mkdir(parents=True, exist_ok=True)
         for name in ("training_model.onnx", "eval_model.onnx", "optimizer_model.onnx", "checkpoint"):
             shutil.copyfile(Path(folder) / name, target / name)
