@@ -107,10 +107,9 @@ def bradley_terry():
                 self.base.graph.node.append(helper.make_node(
                     op, list(inputs), [out], name=_graph_utils.generate_graph_name(op)))
                 return out
-            one, zero = "bradley_terry.one", "bradley_terry.zero"
-            for name, value in ((one, 1.0), (zero, 0.0)):
-                self.base.graph.initializer.append(
-                    numpy_helper.from_array(np.array(value, np.float32), name))
+            one = "bradley_terry.one"
+            self.base.graph.initializer.append(
+                numpy_helper.from_array(np.array(1.0, np.float32), one))
             below = node("Relu", node("Neg", margin))
             tail = node("Log", node("Add", node("Exp", node("Neg", node("Abs", margin))), one))
             pair_loss = node("Add", below, tail)
@@ -119,13 +118,12 @@ def bradley_terry():
     return BradleyTerry()
 
 
-def make(target, activation, layer_norm, **sizes):
+def make(target, activation, layer_norm, optimizer=artifacts.OptimType.AdamW, **sizes):
     model, parameters = forward(activation, layer_norm, **sizes)
     with tempfile.TemporaryDirectory() as folder:
         artifacts.generate_artifacts(
             model, requires_grad=parameters, loss=bradley_terry(),
-            optimizer=artifacts.OptimType.AdamW, artifact_directory=folder,
-            ort_format=False)
+            optimizer=optimizer, artifact_directory=folder)
         target.mkdir(parents=True, exist_ok=True)
         for name in ("training_model.onnx", "eval_model.onnx", "optimizer_model.onnx", "checkpoint"):
             shutil.copyfile(Path(folder) / name, target / name)

@@ -12,9 +12,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+pub mod artifacts;
 pub mod backbone;
 pub mod builder;
 pub mod checkpoint;
+pub mod lower;
 pub mod proto;
 
 /// What can go wrong when a graph is read or made.

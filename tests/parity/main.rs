@@ -5,4 +5,5 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod backbone;
+mod heads;
 mod runtime;

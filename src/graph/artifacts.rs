@@ -1,0 +1,455 @@
+//! Training artifacts of a reward head: read, resized to the features at hand, lowered.
+//!
+//! `reward` asks for a [`Head`], resizes it, and runs the two graphs of the [`LoweredHead`].
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::checkpoint::{Checkpoint, Parameter};
+use super::proto::{DimProto, DimValue, GraphProto, ModelProto, TypeValue, elem};
+use super::{GraphError, element_count, lower};
+
+/// Name of the features of the chosen responses: an f32 input, `[pairs, width]`.
+pub const CHOSEN: &str = "chosen";
+/// Name of the features of the rejected responses: an f32 input, `[pairs, width]`.
+pub const REJECTED: &str = "rejected";
+
+/// Largest width or hidden width that a head may be resized to.
+const MAX_WIDTH: usize = 1 << 20;
+
+/// The heads that come with the crate.
+pub const BUNDLED: [&str; 5] = ["linear", "mlp", "mlp-relu", "mlp-tanh", "mlp-layernorm"];
+
+/// The artifacts of one head.
+#[derive(Clone, Debug)]
+pub struct Head {
+    training: ModelProto,
+    eval: ModelProto,
+    parameters: Vec<Parameter>,
+    hyper: AdamWSettings,
+    width: usize,
+    hidden: Option<usize>,
+}
+
+/// A head as graphs that a stock runtime executes.
+#[derive(Clone, Debug)]
+pub struct LoweredHead {
+    /// The model of a training step. Inputs: [`CHOSEN`], [`REJECTED`], [`lower::LEARNING_RATE`],
+    /// [`lower::STEP`], then for each parameter its value and [`lower::moment_names`]. Outputs:
+    /// [`lower::LOSS`], [`lower::MARGIN`], [`lower::PAIR_LOSS`], then [`lower::new_name`] of each.
+    /// Never bind an output onto the input that it replaces.
+    pub step_onnx: Vec<u8>,
+    /// The model that measures. Inputs: [`CHOSEN`], [`REJECTED`], the parameters. Outputs:
+    /// [`lower::MARGIN`], [`lower::PAIR_LOSS`].
+    pub eval_onnx: Vec<u8>,
+    /// The trainable parameters with their initial values, in the order of the graphs' inputs.
+    pub parameters: Vec<Parameter>,
+    /// The optimizer's settings in the step model.
+    pub hyper: AdamWSettings,
+}
+
+/// Settings of AdamW.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWSettings {
+    /// Share of the old first moment that is kept.
+    pub beta1: f32,
+    /// Share of the old second moment that is kept.
+    pub beta2: f32,
+    /// Added to the divisor.
+    pub epsilon: f32,
+    /// Decay per step, times the learning rate.
+    pub weight_decay: f32,
+    /// Whether the moments are corrected for starting at 0.
+    pub correct_bias: bool,
+    /// Which formula.
+    pub mode: AdamMode,
+    /// Gradients are scaled down to at most this norm, all parameters together.
+    pub max_gradient_norm: Option<f32>,
+}
+
+/// The two formulas of `AdamWOptimizer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdamMode {
+    /// `adam_mode` 0: decay first; epsilon is added to the corrected root.
+    Torch,
+    /// `adam_mode` 1: decay last; epsilon is added to the root before correction.
+    HuggingFace,
+}
+
+impl Head {
+    /// Reads a folder with `training_model.onnx`, `eval_model.onnx`, `optimizer_model.onnx` and
+    /// `checkpoint`.
+    ///
+    /// # Errors
+    /// [`GraphError::Read`] or [`GraphError::File`] naming the file at fault.
+    pub fn load(folder: &Path) -> Result<Self, GraphError> {
+        let model = |name: &str| ModelProto::read(&folder.join(name));
+        let optimizer_path = folder.join("optimizer_model.onnx");
+        let hyper = AdamWSettings::of(&ModelProto::read(&optimizer_path)?)
+            .map_err(|error| GraphError::in_file(&optimizer_path, error))?;
+        let checkpoint = Checkpoint::read(&folder.join("checkpoint"))?;
+        let (training, eval) = (model("training_model.onnx")?, model("eval_model.onnx")?);
+        Self::new(training, eval, checkpoint, hyper)
+            .map_err(|error| GraphError::in_file(folder, error))
+    }
+
+    /// A head that comes with the crate, one of [`BUNDLED`].
+    ///
+    /// # Errors
+    /// [`GraphError::Unsupported`] for an unknown name.
+    pub fn bundled(name: &str) -> Result<Self, GraphError> {
+        macro_rules! files {
+            ($head:literal) => {
+                [
+                    include_bytes!(concat!(
+                        "../../pipelines/heads/",
+                        $head,
+                        "/training_model.onnx"
+                    ))
+                    .as_slice(),
+                    include_bytes!(concat!("../../pipelines/heads/", $head, "/eval_model.onnx"))
+                        .as_slice(),
+                    include_bytes!(concat!(
+                        "../../pipelines/heads/",
+                        $head,
+                        "/optimizer_model.onnx"
+                    ))
+                    .as_slice(),
+                    include_bytes!(concat!("../../pipelines/heads/", $head, "/checkpoint"))
+                        .as_slice(),
+                ]
+            };
+        }
+        let [training, eval, optimizer, checkpoint] = match name {
+            "linear" => files!("linear"),
+            "mlp" => files!("mlp"),
+            "mlp-relu" => files!("mlp-relu"),
+            "mlp-tanh" => files!("mlp-tanh"),
+            "mlp-layernorm" => files!("mlp-layernorm"),
+            _ => {
+                return Err(GraphError::Unsupported(format!(
+                    "unknown head `{name}`: expected one of {}",
+                    BUNDLED.join(", ")
+                )));
+            }
+        };
+        Self::new(
+            ModelProto::from_bytes(training)?,
+            ModelProto::from_bytes(eval)?,
+            Checkpoint::from_bytes(checkpoint)?,
+            AdamWSettings::of(&ModelProto::from_bytes(optimizer)?)?,
+        )
+    }
+
+    fn new(
+        training: ModelProto,
+        eval: ModelProto,
+        checkpoint: Checkpoint,
+        hyper: AdamWSettings,
+    ) -> Result<Self, GraphError> {
+        let graph = graph_of(&training);
+        let chosen = data_width(graph, CHOSEN)?;
+        let rejected = data_width(graph, REJECTED)?;
+        if chosen != rejected {
+            return Err(GraphError::Malformed(format!(
+                "the widths of `{CHOSEN}` and `{REJECTED}` differ: {chosen} and {rejected}"
+            )));
+        }
+        // the graph's order of inputs: that of the file depends on a hash table
+        let position = |p: &Parameter| graph.input.iter().position(|v| v.name == p.name);
+        let mut parameters = checkpoint.parameters;
+        parameters.sort_by_key(|p| (position(p).unwrap_or(usize::MAX), p.name.clone()));
+        let names: HashSet<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+        if names.len() != parameters.len() || !parameters.iter().any(|p| p.trainable) {
+            let what = "the checkpoint has no trainable parameters, or two of the same name";
+            return Err(GraphError::Malformed(what.into()));
+        }
+        let sizes: BTreeSet<usize> = parameters
+            .iter()
+            .filter(|p| p.trainable)
+            .flat_map(|p| &p.dims)
+            .filter_map(|&dim| usize::try_from(dim).ok())
+            .filter(|&size| size > 1 && size != chosen)
+            .collect();
+        Ok(Self {
+            hidden: (sizes.len() == 1).then(|| sizes.first().copied()).flatten(),
+            width: chosen,
+            training,
+            eval,
+            parameters,
+            hyper,
+        })
+    }
+
+    /// Features per text.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Units of the hidden layer; `None` when there is none, or more than one width of them.
+    #[must_use]
+    pub fn hidden(&self) -> Option<usize> {
+        self.hidden
+    }
+
+    /// All parameters, trainable and frozen.
+    #[must_use]
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// The head for features `width` wide, with `hidden` units where it has a hidden layer, and new
+    /// initial values drawn from `seed`: weights uniform within `1 / sqrt(inputs)` of 0, scales of
+    /// layer norms 1, biases 0.
+    ///
+    /// # Errors
+    /// [`GraphError::Unsupported`] for widths of 0 or beyond reason, and for heads whose sizes cannot
+    /// be told apart or stand in constants.
+    pub fn resized(&self, width: usize, hidden: usize, seed: u64) -> Result<Self, GraphError> {
+        let sizes = Sizes::new(self, width, hidden)?;
+        let mut head = self.clone();
+        for model in [&mut head.training, &mut head.eval] {
+            sizes.apply(model)?;
+        }
+        let scales = layer_norm_scales(graph_of(&self.eval));
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        for parameter in &mut head.parameters {
+            let resized: Vec<i64> = parameter.dims.iter().map(|&d| sizes.of(d)).collect();
+            if !parameter.trainable {
+                if resized != parameter.dims {
+                    return Err(GraphError::Unsupported(format!(
+                        "frozen parameter `{}` has the width of the features",
+                        parameter.name
+                    )));
+                }
+                continue;
+            }
+            let elements = element_count(&resized)
+                .ok_or_else(|| GraphError::Unsupported("a head of that size".into()))?;
+            parameter.data = match resized.as_slice() {
+                _ if scales.contains(&parameter.name) => vec![1.0; elements],
+                [inputs, _] => uniform(&mut random, *inputs, elements),
+                _ => vec![0.0; elements],
+            };
+            parameter.dims = resized;
+        }
+        head.width = width;
+        head.hidden = self.hidden.map(|_| hidden);
+        Ok(head)
+    }
+
+    /// The graphs for a stock runtime. `weight_decay` replaces the artifacts' own.
+    ///
+    /// # Errors
+    /// [`GraphError::Operator`] names a training operator that cannot be lowered; other variants tell
+    /// of graphs that are not the training of a Bradley-Terry loss.
+    pub fn lower(&self, weight_decay: Option<f32>) -> Result<LoweredHead, GraphError> {
+        let hyper = AdamWSettings {
+            weight_decay: weight_decay.unwrap_or(self.hyper.weight_decay),
+            ..self.hyper
+        };
+        let step = lower::step_model(&self.training, &self.parameters, &hyper)?;
+        let eval = lower::eval_model(&self.eval, &self.parameters)?;
+        let trainable = self.parameters.iter().filter(|p| p.trainable);
+        Ok(LoweredHead {
+            step_onnx: step.to_bytes(),
+            eval_onnx: eval.to_bytes(),
+            parameters: trainable.cloned().collect(),
+            hyper,
+        })
+    }
+}
+
+impl AdamWSettings {
+    /// The settings in an optimizer model.
+    fn of(model: &ModelProto) -> Result<Self, GraphError> {
+        let mut max_gradient_norm = None;
+        let mut found = None;
+        for node in &graph_of(model).node {
+            match node.op_type.as_str() {
+                "AdamWOptimizer" => {
+                    let mode = match node.int("adam_mode", 0) {
+                        0 => AdamMode::Torch,
+                        1 => AdamMode::HuggingFace,
+                        other => {
+                            let what = format!("adam mode {other}: expected 0 or 1");
+                            return Err(GraphError::Unsupported(what));
+                        }
+                    };
+                    let settings = Self {
+                        beta1: node.float("alpha", 0.9),
+                        beta2: node.float("beta", 0.999),
+                        epsilon: node.float("epsilon", 1e-8),
+                        weight_decay: node.float("weight_decay", 1e-2),
+                        correct_bias: node.int("correct_bias", 1) != 0,
+                        mode,
+                        max_gradient_norm: None,
+                    };
+                    if !settings.correct_bias && mode == AdamMode::Torch {
+                        let what = "adam mode 0 without bias correction".to_owned();
+                        return Err(GraphError::Unsupported(what));
+                    }
+                    found = Some(settings);
+                }
+                "InplaceClipGradNorm" => max_gradient_norm = Some(node.float("max_norm", 1.0)),
+                "SequenceConstruct" | "SequenceAt" | "Identity" => {}
+                other => {
+                    return Err(GraphError::Operator {
+                        operator: other.to_owned(),
+                        node: node.name.clone(),
+                        hint: "make the artifacts with `OptimType.AdamW`",
+                    });
+                }
+            }
+        }
+        let settings = found
+            .ok_or_else(|| GraphError::Unsupported("an optimizer model without AdamW".into()))?;
+        Ok(Self {
+            max_gradient_norm,
+            ..settings
+        })
+    }
+}
+
+fn graph_of(model: &ModelProto) -> &GraphProto {
+    // reading a model checks that
+    model
+        .graph
+        .as_ref()
+        .expect("a model that was read has a graph")
+}
+
+fn data_width(graph: &GraphProto, name: &str) -> Result<usize, GraphError> {
+    let input = graph.input.iter().find(|v| v.name == name);
+    let tensor = input.and_then(|v| v.tensor_type());
+    let dims = tensor
+        .filter(|t| t.elem_type == elem::FLOAT)
+        .and_then(|t| t.shape.as_ref())
+        .map(|shape| shape.dim.as_slice());
+    if let Some(
+        [
+            _,
+            DimProto {
+                value: Some(DimValue::Size(width)),
+            },
+        ],
+    ) = dims
+        && let Ok(width @ 1..) = usize::try_from(*width)
+    {
+        return Ok(width);
+    }
+    Err(GraphError::Malformed(format!(
+        "the training model needs an f32 input `{name}` of shape [pairs, width]"
+    )))
+}
+
+/// The parameters that scale a layer norm.
+fn layer_norm_scales(graph: &GraphProto) -> HashSet<String> {
+    let norms = graph.node.iter().filter(|node| {
+        ["LayerNormalization", "SimplifiedLayerNormalization"].contains(&node.op_type.as_str())
+    });
+    norms
+        .filter_map(|node| node.input_at(1).map(str::to_owned))
+        .collect()
+}
+
+/// `elements` numbers uniform within `1 / sqrt(inputs)` of 0, as PyTorch's linear layers begin.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "24 random bits and a width fit f32 well enough"
+)]
+fn uniform(random: &mut ChaCha8Rng, inputs: i64, elements: usize) -> Vec<f32> {
+    let bound = (1.0 / (inputs as f64).sqrt()) as f32;
+    // spelled out, so that no other version of a library changes the numbers of a seed
+    let mut unit = || (random.next_u32() >> 8) as f32 / (1u32 << 24) as f32;
+    (0..elements)
+        .map(|_| (2.0 * unit() - 1.0) * bound)
+        .collect()
+}
+
+/// Old sizes and what becomes of them.
+struct Sizes {
+    width: (i64, i64),
+    hidden: Option<(i64, i64)>,
+}
+
+impl Sizes {
+    fn new(head: &Head, width: usize, hidden: usize) -> Result<Self, GraphError> {
+        let unsupported = |what: &str| Err(GraphError::Unsupported(what.to_owned()));
+        if !(1..=MAX_WIDTH).contains(&width) || !(1..=MAX_WIDTH).contains(&hidden) {
+            return unsupported("a head of width 0 or of more than a million");
+        }
+        if head.width == 1 {
+            return unsupported("resizing a head for a single feature");
+        }
+        let widths = head
+            .parameters
+            .iter()
+            .filter(|p| p.trainable)
+            .flat_map(|p| &p.dims);
+        let other = |&&dim: &&i64| dim > 1 && usize::try_from(dim) != Ok(head.width);
+        if head.hidden.is_none() && widths.clone().any(|dim| other(&dim)) {
+            return unsupported("resizing a head with several hidden widths");
+        }
+        let pair = |from: usize, to: usize| {
+            let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+            (number(from), number(to))
+        };
+        Ok(Self {
+            width: pair(head.width, width),
+            hidden: head.hidden.map(|old| pair(old, hidden)),
+        })
+    }
+
+    fn of(&self, dim: i64) -> i64 {
+        match self.hidden {
+            Some((from, to)) if dim == from => to,
+            _ if dim == self.width.0 => self.width.1,
+            _ => dim,
+        }
+    }
+
+    /// Rewrites the shapes of inputs, and refuses sizes that stand in constants.
+    fn apply(&self, model: &mut ModelProto) -> Result<(), GraphError> {
+        let Some(graph) = &mut model.graph else {
+            return Ok(());
+        };
+        // shapes of inner values are stale now; the runtime infers them again
+        graph.value_info.clear();
+        for value in &mut graph.input {
+            let Some(TypeValue::Tensor(tensor)) =
+                value.r#type.as_mut().and_then(|t| t.value.as_mut())
+            else {
+                continue;
+            };
+            for dim in tensor.shape.iter_mut().flat_map(|shape| &mut shape.dim) {
+                if let Some(DimValue::Size(size)) = &mut dim.value {
+                    *size = self.of(*size);
+                }
+            }
+        }
+        for tensor in &graph.initializer {
+            let sized = tensor.dims.iter().any(|&dim| self.of(dim) != dim);
+            let holds = tensor.data_type == elem::INT64
+                && tensor
+                    .to_i64()?
+                    .iter()
+                    .any(|&value| self.of(value) != value);
+            if sized || holds {
+                return Err(GraphError::Unsupported(format!(
+                    "constant `{}` holds a size of the head, which cannot be changed",
+                    tensor.name
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,444 @@
+//! Rewrites training graphs for a stock runtime.
+//!
+//! A `training_model.onnx` holds operators that only training builds of ONNX Runtime had. Each is
+//! replaced by standard ones, by a small function found in [`RULES`]; standard nodes and the fused
+//! operators that stock runtimes kept are copied. The optimizer's update is appended, so that one run
+//! of the graph is a whole training step. [`super::artifacts`] is the way in.
+
+use std::collections::{HashMap, HashSet};
+
+use super::GraphError;
+use super::artifacts::AdamWSettings;
+use super::builder::{Builder, MICROSOFT, OPSET};
+use super::checkpoint::Parameter;
+use super::proto::{
+    AttributeProto, DimProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, elem,
+};
+
+mod activations;
+mod norms;
+mod optimizer;
+mod shapes;
+
+#[cfg(test)]
+mod tests;
+
+/// Name of the mean loss among a step's outputs.
+pub const LOSS: &str = "loss";
+/// Name of the margins (`[pairs]`) among the outputs.
+pub const MARGIN: &str = "margin";
+/// Name of the losses of single pairs (`[pairs]`) among the outputs.
+pub const PAIR_LOSS: &str = "pair_loss";
+/// Name of a step's learning rate: an f32 scalar input.
+pub const LEARNING_RATE: &str = "learning_rate";
+/// Name of a step's number, from 1: an i64 scalar input.
+pub const STEP: &str = "step";
+
+const ACCUMULATOR: &str = "InPlaceAccumulatorV2";
+const BUFFER_SUFFIX: &str = "_grad.accumulation.buffer";
+const RESET: &str = "lazy_reset_grad";
+
+/// Oldest default operator set whose nodes mean the same in the declared one.
+const OLDEST_OPSET: i64 = 13;
+
+/// Operators of `com.microsoft` that stock runtimes execute.
+const STOCK: [&str; 5] = ["BiasGelu", "FastGelu", "FusedMatMul", "Gelu", "QuickGelu"];
+
+/// What replaces a training operator: adds nodes that make the same outputs.
+type Rule = fn(&mut Lowering, &NodeProto) -> Result<(), GraphError>;
+
+/// The replacements, by operator of `com.microsoft`.
+const RULES: [(&str, Rule); 19] = [
+    ("BiasFastGeluGrad_dX", activations::bias_fast_gelu_grad),
+    ("BiasGeluGrad_dX", activations::bias_gelu_grad),
+    ("BroadcastGradientArgs", shapes::broadcast_gradient_args),
+    ("ConcatTraining", shapes::concat_training),
+    ("DivGrad", shapes::div_grad),
+    ("FastGeluGrad", activations::fast_gelu_grad),
+    ("GeluGrad", activations::gelu_grad),
+    ("LayerNormalizationGrad", norms::layer_norm_grad),
+    ("LeakyReluGrad", activations::leaky_relu_grad),
+    ("LogSoftmaxGrad_13", activations::log_softmax_grad),
+    ("QuickGeluGrad", activations::quick_gelu_grad),
+    ("ReduceSumTraining", shapes::reduce_sum_training),
+    ("ReluGrad", activations::relu_grad),
+    ("Scale", shapes::scale),
+    ("SigmoidGrad", activations::sigmoid_grad),
+    (
+        "SimplifiedLayerNormalizationGrad",
+        norms::simplified_layer_norm_grad,
+    ),
+    ("SoftmaxGrad_13", activations::softmax_grad),
+    ("SplitTraining", shapes::split_training),
+    ("TanhGrad", activations::tanh_grad),
+];
+
+/// Name of a step's output that replaces a parameter or moment.
+#[must_use]
+pub fn new_name(name: &str) -> String {
+    format!("{name}.new")
+}
+
+/// Names of the inputs that hold a parameter's first and second moment.
+#[must_use]
+pub fn moment_names(parameter: &str) -> [String; 2] {
+    [
+        format!("{parameter}.moment1"),
+        format!("{parameter}.moment2"),
+    ]
+}
+
+/// The graph under construction, and what the rules need to write to it.
+pub(super) struct Lowering {
+    graph: Builder,
+}
+
+impl Lowering {
+    /// Adds an operator with one output and no attributes.
+    fn op(&mut self, op_type: &str, inputs: &[&str]) -> String {
+        self.graph.op(op_type, inputs, &[])
+    }
+
+    /// Adds the operator that makes output `index` of a replaced node, if it is wanted.
+    fn emit(
+        &mut self,
+        node: &NodeProto,
+        index: usize,
+        op_type: &str,
+        inputs: &[&str],
+        attributes: &[AttributeProto],
+    ) {
+        if let Some(output) = node.output_at(index) {
+            self.graph.op_to("", op_type, inputs, &[output], attributes);
+        }
+    }
+
+    fn scalar(&mut self, value: f32) -> String {
+        self.graph.scalar(value)
+    }
+}
+
+/// The first `N` inputs of a node, all of which must be given.
+fn inputs<const N: usize>(node: &NodeProto) -> Result<[&str; N], GraphError> {
+    let mut found = [""; N];
+    for (index, input) in found.iter_mut().enumerate() {
+        *input = node.input_at(index).ok_or_else(|| {
+            let name = label(node);
+            let operator = &node.op_type;
+            GraphError::Malformed(format!("`{name}` ({operator}) lacks input {index}"))
+        })?;
+    }
+    Ok(found)
+}
+
+fn label(node: &NodeProto) -> &str {
+    match node.output_at(0) {
+        Some(output) if node.name.is_empty() => output,
+        _ => &node.name,
+    }
+}
+
+/// Writes the model of a whole training step.
+///
+/// Inputs: the data, [`LEARNING_RATE`], [`STEP`], then each trainable parameter and its moments.
+/// Outputs: [`LOSS`], [`MARGIN`], [`PAIR_LOSS`], then [`new_name`] of each parameter and moment.
+pub(super) fn step_model(
+    training: &ModelProto,
+    parameters: &[Parameter],
+    settings: &AdamWSettings,
+) -> Result<ModelProto, GraphError> {
+    let graph = graph_of(training)?;
+    let source = Source::new(graph, parameters)?;
+    let mut lowering = source.begin("step");
+    declare_data(&mut lowering.graph, graph, &source);
+    lowering.graph.input(LEARNING_RATE, elem::FLOAT, &[]);
+    lowering.graph.input(STEP, elem::INT64, &[]);
+
+    let mut gradients = HashMap::new();
+    for node in &graph.node {
+        let node = source.renamed(node);
+        if node.op_type == ACCUMULATOR {
+            let [buffer, gradient, ..] = inputs::<2>(&node)?;
+            let parameter = buffer.strip_suffix(BUFFER_SUFFIX).unwrap_or(buffer);
+            gradients.insert(parameter.to_owned(), gradient.to_owned());
+        } else {
+            lower_node(&mut lowering, node)?;
+        }
+    }
+    let mut updated = Vec::new();
+    for parameter in parameters.iter().filter(|p| p.trainable) {
+        let name = &parameter.name;
+        let gradient = gradients
+            .remove(name)
+            .ok_or_else(|| GraphError::Malformed(format!("parameter `{name}` has no gradient")))?;
+        updated.push((parameter, gradient));
+    }
+    if let Some(other) = gradients.keys().min() {
+        return Err(GraphError::Malformed(format!(
+            "the checkpoint lacks the trainable parameter `{other}`"
+        )));
+    }
+    source.outputs(&mut lowering, true)?;
+    optimizer::adamw(&mut lowering, &updated, settings);
+    Ok(pruned(lowering.graph.finish(training.opset().max(OPSET))))
+}
+
+/// Writes the model that only measures: data and trainable parameters in, [`MARGIN`] and
+/// [`PAIR_LOSS`] out.
+pub(super) fn eval_model(
+    eval: &ModelProto,
+    parameters: &[Parameter],
+) -> Result<ModelProto, GraphError> {
+    let graph = graph_of(eval)?;
+    let source = Source::new(graph, parameters)?;
+    let mut lowering = source.begin("eval");
+    declare_data(&mut lowering.graph, graph, &source);
+    for parameter in parameters.iter().filter(|p| p.trainable) {
+        declare_parameter(&mut lowering.graph, &parameter.name, &parameter.dims);
+    }
+    for node in &graph.node {
+        lower_node(&mut lowering, source.renamed(node))?;
+    }
+    source.outputs(&mut lowering, false)?;
+    Ok(pruned(lowering.graph.finish(eval.opset().max(OPSET))))
+}
+
+fn graph_of(model: &ModelProto) -> Result<&GraphProto, GraphError> {
+    if model.opset() < OLDEST_OPSET {
+        return Err(GraphError::Unsupported(format!(
+            "operator set {}: expected {OLDEST_OPSET} or later",
+            model.opset()
+        )));
+    }
+    let graph = model.graph.as_ref();
+    graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))
+}
+
+fn declare_data(target: &mut Builder, graph: &GraphProto, source: &Source<'_>) {
+    for value in graph.input.iter().filter(|v| source.is_data(v)) {
+        if let Some(tensor) = value.tensor_type() {
+            let dims = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
+            target.input(&value.name, tensor.elem_type, dims);
+        }
+    }
+}
+
+fn declare_parameter(target: &mut Builder, name: &str, dims: &[i64]) {
+    let dims: Vec<DimProto> = dims.iter().map(|&dim| dim.into()).collect();
+    target.input(name, elem::FLOAT, &dims);
+}
+
+fn lower_node(lowering: &mut Lowering, node: NodeProto) -> Result<(), GraphError> {
+    if node.domain.is_empty() || node.domain == "ai.onnx" {
+        lowering.graph.node(node);
+        return Ok(());
+    }
+    if node.domain == MICROSOFT {
+        if let Some((_, rule)) = RULES.iter().find(|(name, _)| *name == node.op_type) {
+            return rule(lowering, &node);
+        }
+        if STOCK.contains(&node.op_type.as_str()) {
+            lowering.graph.node(node);
+            return Ok(());
+        }
+    }
+    Err(GraphError::Operator {
+        operator: format!("{}.{}", node.domain, node.op_type),
+        node: label(&node).to_owned(),
+        hint: "export the model from standard operators (no fused attention, no dropout, no \
+               convolution) and make the artifacts again with onnxruntime-training 1.19.2",
+    })
+}
+
+/// A graph to lower: which of its values are what.
+struct Source<'a> {
+    graph: &'a GraphProto,
+    parameters: &'a [Parameter],
+    /// Names of inner values that would clash with names of the result.
+    clashes: HashSet<String>,
+    loss: String,
+    pair_loss: String,
+    margin: String,
+}
+
+impl<'a> Source<'a> {
+    fn new(graph: &'a GraphProto, parameters: &'a [Parameter]) -> Result<Self, GraphError> {
+        let makers: HashMap<&str, &NodeProto> = graph
+            .node
+            .iter()
+            .flat_map(|node| node.output.iter().map(move |o| (o.as_str(), node)))
+            .collect();
+        let loss = graph.output.first().map_or("", |v| v.name.as_str());
+        let mean = makers.get(loss).filter(|node| node.op_type == "ReduceMean");
+        let pair_loss = mean.and_then(|node| node.input_at(0)).ok_or_else(|| {
+            GraphError::Unsupported(format!(
+                "the first output, `{loss}`, is not a mean over pairs"
+            ))
+        })?;
+        let margin = find_margin(&makers, pair_loss).ok_or_else(|| {
+            GraphError::Unsupported("no difference of two rewards before the loss".into())
+        })?;
+
+        let mut reserved: HashSet<String> = [LOSS, MARGIN, PAIR_LOSS, LEARNING_RATE, STEP]
+            .map(str::to_owned)
+            .into();
+        for parameter in parameters {
+            for name in std::iter::once(parameter.name.clone()).chain(moment_names(&parameter.name))
+            {
+                reserved.insert(new_name(&name));
+                if name != parameter.name {
+                    reserved.insert(name);
+                }
+            }
+        }
+        let inner = graph.node.iter().flat_map(|node| &node.output);
+        let inner = inner.chain(graph.initializer.iter().map(|tensor| &tensor.name));
+        let clashes: HashSet<String> = inner.filter(|n| reserved.contains(*n)).cloned().collect();
+        let source = Self {
+            graph,
+            parameters,
+            loss: loss.to_owned(),
+            pair_loss: pair_loss.to_owned(),
+            margin,
+            clashes,
+        };
+        if let Some(value) = graph.input.iter().find(|v| reserved.contains(&v.name)) {
+            return Err(GraphError::Unsupported(format!(
+                "the name `{}` of an input is taken",
+                value.name
+            )));
+        }
+        Ok(source)
+    }
+
+    /// Whether an input carries data: neither a parameter nor part of gradient accumulation.
+    fn is_data(&self, value: &ValueInfoProto) -> bool {
+        let name = &value.name;
+        name != RESET
+            && !name.ends_with(BUFFER_SUFFIX)
+            && !self.parameters.iter().any(|p| p.name == *name)
+    }
+
+    /// A builder that knows the names in use, with the constants and the frozen parameters.
+    fn begin(&self, name: &str) -> Lowering {
+        let mut graph = Builder::new(name);
+        graph.reserve([LOSS, MARGIN, PAIR_LOSS, LEARNING_RATE, STEP]);
+        graph.reserve(self.graph.input.iter().map(|v| v.name.as_str()));
+        let outputs = self.graph.node.iter().flat_map(|node| &node.output);
+        graph.reserve(outputs.map(String::as_str));
+        let frozen = self.parameters.iter().filter(|p| !p.trainable);
+        let mut known = HashSet::new();
+        for parameter in frozen {
+            known.insert(parameter.name.as_str());
+            graph.f32(&parameter.name, &parameter.dims, &parameter.data);
+        }
+        let trainable = self.parameters.iter().filter(|p| p.trainable);
+        known.extend(trainable.map(|p| p.name.as_str()));
+        for tensor in &self.graph.initializer {
+            // the forward values of parameters may stand here too; the checkpoint's count
+            if !known.contains(tensor.name.as_str()) {
+                let name = self.rename(&tensor.name);
+                graph.initializer(TensorProto {
+                    name,
+                    ..tensor.clone()
+                });
+            }
+        }
+        Lowering { graph }
+    }
+
+    fn rename(&self, name: &str) -> String {
+        if self.clashes.contains(name) {
+            format!("{name}.inner")
+        } else {
+            name.to_owned()
+        }
+    }
+
+    fn renamed(&self, node: &NodeProto) -> NodeProto {
+        let mut node = node.clone();
+        self.rename_in(&mut node);
+        node
+    }
+
+    fn rename_in(&self, node: &mut NodeProto) {
+        for name in node.input.iter_mut().chain(&mut node.output) {
+            *name = self.rename(name);
+        }
+        for graph in node.attribute.iter_mut().filter_map(|a| a.g.as_mut()) {
+            graph
+                .node
+                .iter_mut()
+                .for_each(|inner| self.rename_in(inner));
+            for value in &mut graph.output {
+                value.name = self.rename(&value.name);
+            }
+        }
+    }
+
+    fn outputs(&self, lowering: &mut Lowering, with_loss: bool) -> Result<(), GraphError> {
+        let pairs: [DimProto; 1] = ["pairs".into()];
+        let mut output = |value: &str, name: &str, dims: &[DimProto]| {
+            let value = self.rename(value);
+            lowering
+                .graph
+                .op_to("", "Identity", &[&value], &[name], &[]);
+            lowering.graph.output(name, elem::FLOAT, dims);
+        };
+        if with_loss {
+            output(&self.loss, LOSS, &[]);
+        }
+        output(&self.margin, MARGIN, &pairs);
+        output(&self.pair_loss, PAIR_LOSS, &pairs);
+        Ok(())
+    }
+}
+
+/// The output of the subtraction that is nearest to the loss, walking back.
+fn find_margin(makers: &HashMap<&str, &NodeProto>, from: &str) -> Option<String> {
+    let mut seen = HashSet::new();
+    let mut queue = std::collections::VecDeque::from([from]);
+    while let Some(value) = queue.pop_front() {
+        if !seen.insert(value) {
+            continue;
+        }
+        if let Some(node) = makers.get(value) {
+            if node.op_type == "Sub" {
+                return Some(value.to_owned());
+            }
+            queue.extend(node.input.iter().map(String::as_str));
+        }
+    }
+    None
+}
+
+/// Drops nodes and constants that no output depends on, such as the gradients of the data.
+fn pruned(mut model: ModelProto) -> ModelProto {
+    if let Some(graph) = &mut model.graph {
+        let mut needed: HashSet<String> = graph.output.iter().map(|v| v.name.clone()).collect();
+        let mut kept = Vec::with_capacity(graph.node.len());
+        for node in std::mem::take(&mut graph.node).into_iter().rev() {
+            if node.output.iter().any(|name| needed.contains(name)) {
+                add_names_read(&node, &mut needed);
+                kept.push(node);
+            }
+        }
+        kept.reverse();
+        graph.node = kept;
+        graph
+            .initializer
+            .retain(|tensor| needed.contains(&tensor.name));
+    }
+    model
+}
+
+fn add_names_read(node: &NodeProto, names: &mut HashSet<String>) {
+    names.extend(node.input.iter().filter(|name| !name.is_empty()).cloned());
+    for graph in node.attribute.iter().filter_map(|a| a.g.as_ref()) {
+        names.extend(graph.output.iter().map(|v| v.name.clone()));
+        graph
+            .node
+            .iter()
+            .for_each(|inner| add_names_read(inner, names));
+    }
+}

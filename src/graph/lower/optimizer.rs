@@ -1,0 +1,155 @@
+//! The update of parameters, appended to the gradients.
+
+use super::super::artifacts::{AdamMode, AdamWSettings};
+use super::super::builder::{Builder, int};
+use super::super::checkpoint::Parameter;
+use super::super::proto::{TensorProto, elem};
+use super::{LEARNING_RATE, Lowering, STEP, declare_parameter, moment_names, new_name};
+
+/// Keeps the quotient of the gradient clipping finite, as in onnxruntime-training.
+const CLIP_EPSILON: f32 = 1e-6;
+
+/// Adds parameters and moments as inputs, their new values as outputs, and AdamW between.
+pub(super) fn adamw(l: &mut Lowering, updated: &[(&Parameter, String)], settings: &AdamWSettings) {
+    let clip = settings
+        .max_gradient_norm
+        .map(|max| clip_factor(l, updated, max));
+    let rates = Rates::new(l, settings);
+    for (parameter, gradient) in updated {
+        let gradient = match &clip {
+            Some(factor) => l.op("Mul", &[gradient, factor]),
+            None => gradient.clone(),
+        };
+        update(l, parameter, &gradient, settings, &rates);
+    }
+}
+
+/// `min(1, max / (norm of all gradients + epsilon))`
+fn clip_factor(l: &mut Lowering, updated: &[(&Parameter, String)], max: f32) -> String {
+    let mut squares = Vec::new();
+    for (_, gradient) in updated {
+        let square = l.op("Mul", &[gradient, gradient]);
+        squares.push(l.graph.op("ReduceSum", &[&square], &[int("keepdims", 0)]));
+    }
+    let squares: Vec<&str> = squares.iter().map(String::as_str).collect();
+    let sum = l.op("Sum", &squares);
+    let norm = l.op("Sqrt", &[&sum]);
+    let (epsilon, max, one) = (l.scalar(CLIP_EPSILON), l.scalar(max), l.scalar(1.0));
+    let norm = l.op("Add", &[&norm, &epsilon]);
+    let factor = l.op("Div", &[&max, &norm]);
+    l.op("Min", &[&factor, &one])
+}
+
+/// Scalars that all parameters share.
+struct Rates {
+    /// Multiplies the quotient of the moments.
+    step_size: String,
+    /// Divides the second moment before its root, in PyTorch's formula.
+    second_correction: Option<String>,
+    /// Multiplies the parameter to give its decay.
+    decay: Option<String>,
+}
+
+impl Rates {
+    fn new(l: &mut Lowering, settings: &AdamWSettings) -> Self {
+        let decay = (settings.weight_decay != 0.0).then(|| {
+            let decay = l.scalar(settings.weight_decay);
+            l.op("Mul", &[LEARNING_RATE, &decay])
+        });
+        if !settings.correct_bias {
+            return Self {
+                step_size: LEARNING_RATE.into(),
+                second_correction: None,
+                decay,
+            };
+        }
+        let first = correction(&mut l.graph, settings.beta1);
+        let second = correction(&mut l.graph, settings.beta2);
+        match settings.mode {
+            AdamMode::Torch => Self {
+                step_size: l.op("Div", &[LEARNING_RATE, &first]),
+                second_correction: Some(second),
+                decay,
+            },
+            AdamMode::HuggingFace => {
+                let root = l.op("Sqrt", &[&second]);
+                let scaled = l.op("Mul", &[LEARNING_RATE, &root]);
+                Self {
+                    step_size: l.op("Div", &[&scaled, &first]),
+                    second_correction: None,
+                    decay,
+                }
+            }
+        }
+    }
+}
+
+/// `1 - beta^step`, the power in f64 as in onnxruntime-training.
+fn correction(graph: &mut Builder, beta: f32) -> String {
+    let constant = |graph: &mut Builder, value: f64| {
+        let raw = value.to_le_bytes().to_vec();
+        graph.constant(TensorProto::from_raw("constant", elem::DOUBLE, &[], raw))
+    };
+    let beta = constant(graph, f64::from(beta));
+    let one = constant(graph, 1.0);
+    let step = graph.op("Cast", &[STEP], &[int("to", elem::DOUBLE.into())]);
+    let power = graph.op("Pow", &[&beta, &step], &[]);
+    let rest = graph.op("Sub", &[&one, &power], &[]);
+    graph.op("Cast", &[&rest], &[int("to", elem::FLOAT.into())])
+}
+
+fn update(
+    l: &mut Lowering,
+    parameter: &Parameter,
+    gradient: &str,
+    settings: &AdamWSettings,
+    rates: &Rates,
+) {
+    let name = &parameter.name;
+    let [first_name, second_name] = moment_names(name);
+    for input in [name, &first_name, &second_name] {
+        declare_parameter(&mut l.graph, input, &parameter.dims);
+    }
+    let square = l.op("Mul", &[gradient, gradient]);
+    let first = blend(l, &first_name, gradient, settings.beta1);
+    let second = blend(l, &second_name, &square, settings.beta2);
+
+    let corrected = match &rates.second_correction {
+        Some(correction) => l.op("Div", &[&second, correction]),
+        None => second,
+    };
+    let epsilon = l.scalar(settings.epsilon);
+    let root = l.op("Sqrt", &[&corrected]);
+    let divisor = l.op("Add", &[&root, &epsilon]);
+    let scaled = l.op("Mul", &[&first, &rates.step_size]);
+    let change = l.op("Div", &[&scaled, &divisor]);
+    let target = new_name(name);
+    match (&rates.decay, settings.mode) {
+        (None, _) => l.graph.op_to("", "Sub", &[name, &change], &[&target], &[]),
+        (Some(decay), AdamMode::Torch) => {
+            let loss = l.op("Mul", &[name, decay]);
+            let decayed = l.op("Sub", &[name, &loss]);
+            l.graph
+                .op_to("", "Sub", &[&decayed, &change], &[&target], &[]);
+        }
+        (Some(decay), AdamMode::HuggingFace) => {
+            let moved = l.op("Sub", &[name, &change]);
+            let loss = l.op("Mul", &[&moved, decay]);
+            l.graph.op_to("", "Sub", &[&moved, &loss], &[&target], &[]);
+        }
+    }
+    let dims: Vec<_> = parameter.dims.iter().map(|&dim| dim.into()).collect();
+    for output in [&target, &new_name(&first_name), &new_name(&second_name)] {
+        l.graph.output(output, elem::FLOAT, &dims);
+    }
+}
+
+/// `beta * old + (1 - beta) * value`, as the output that replaces `old`.
+fn blend(l: &mut Lowering, old: &str, value: &str, beta: f32) -> String {
+    let (keep, take) = (l.scalar(beta), l.scalar(1.0 - beta));
+    let kept = l.op("Mul", &[old, &keep]);
+    let taken = l.op("Mul", &[value, &take]);
+    let target = new_name(old);
+    l.graph.op_to("", "Add", &[&kept, &taken], &[&target], &[]);
+    target
+}
