@@ -125,10 +125,10 @@ fn print(text: &str) -> std::io::Result<()> {
 }
 
 /// Colours on a terminal that wants them, at its width.
-fn table_style() -> crate::report::TableStyle {
+fn table_style() -> crate::report::SummaryStyle {
     use std::io::IsTerminal;
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    crate::report::TableStyle {
+    crate::report::SummaryStyle {
         colour: wanted && std::io::stdout().is_terminal(),
         width: None,
     }

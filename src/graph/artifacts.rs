@@ -204,7 +204,8 @@ impl Head {
 
     /// The head for features `width` wide, with `hidden` units where it has a hidden layer, and new
     /// initial values drawn from `seed`: weights uniform within `1 / sqrt(inputs)` of 0, scales of
-    /// layer norms 1, biases 0.
+    /// layer norms 1, biases 0, and the weights that give the reward 0, so that a head begins without
+    /// a preference.
     ///
     /// # Errors
     /// [`GraphError::Unsupported`] for widths of 0 or beyond reason, and for heads whose sizes cannot
@@ -232,7 +233,7 @@ impl Head {
                 .ok_or_else(|| GraphError::Unsupported("a head of that size".into()))?;
             parameter.data = match resized.as_slice() {
                 _ if scales.contains(&parameter.name) => vec![1.0; elements],
-                [inputs, _] => uniform(&mut random, *inputs, elements),
+                [inputs, outputs] if *outputs > 1 => uniform(&mut random, *inputs, elements),
                 _ => vec![0.0; elements],
             };
             parameter.dims = resized;

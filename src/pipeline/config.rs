@@ -169,11 +169,11 @@ impl Default for CrossFitConfig {
 impl Default for FirstPassConfig {
     fn default() -> Self {
         Self {
-            epochs: 4,
-            learning_rate: 1e-3,
+            epochs: 6,
+            learning_rate: 1.5e-3,
             schedule: Schedule::Constant,
-            weight_decay: 0.01,
-            batch_size_pairs: 64,
+            weight_decay: 0.0,
+            batch_size_pairs: 256,
         }
     }
 }
@@ -181,16 +181,16 @@ impl Default for FirstPassConfig {
 impl Default for SecondPassConfig {
     fn default() -> Self {
         Self {
-            epochs: 8,
-            members: 1,
-            learning_rate: 1e-3,
+            epochs: 12,
+            members: 3,
+            learning_rate: 1.5e-3,
             schedule: Schedule::Constant,
-            weight_decay: 0.01,
-            batch_size_pairs: 64,
+            weight_decay: 0.0,
+            batch_size_pairs: 256,
             exchange: Exchange::PeerReview,
             curriculum: Curriculum::None,
             drop_exponent: 1.0,
-            ramp_epochs: 2,
+            ramp_epochs: 6,
             noise_rate: -1.0,
         }
     }

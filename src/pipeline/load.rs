@@ -67,8 +67,9 @@ pub(super) fn load(run_dir: &Path, manifest: &Manifest, source: &PairSource) -> 
     let mut rows = Vec::new();
     let mut records: Vec<(PairId, f64, u8, Option<f32>, i64)> = Vec::new();
     for batch in batches(&path)? {
-        let read = |batch: &RecordBatch| read_tags(batch, source, &mut rows, &mut records);
-        batch.and_then(|batch| read(&batch)).map_err(|error| broken(&path, error))?;
+        batch
+            .and_then(|batch| read_tags(&batch, source, &mut rows, &mut records))
+           .map_err(|error| broken(&path, error))?;
     }
     if rows.len() as u64 != source.rows() {
         return Err(broken(&path, format!("it has {} rows, the inputs have {}", rows.len(), source.rows())));

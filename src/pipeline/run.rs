@@ -17,7 +17,7 @@ use super::outcome::calibration_options;
 use super::planting::{ROUNDS, draw_plantings};
 use super::training::{CrossFit, Round, Trainer, deciding, derive, view_columns};
 use crate::filter::{Curriculum, Exchange};
-use crate::graph::HeadArtifacts;
+use crate::graph::artifacts::Head;
 use crate::graph::backbone::{POOLS, backbone_model};
 use crate::pairs::{Columns, PairId, PairSource, ReadOptions};
 use crate::progress::Progress;
@@ -324,10 +324,10 @@ fn backbones(
     Ok((folders, [0, 1]))
 }
 
-fn load_head(model: &ModelConfig) -> Result<HeadArtifacts, PipelineError> {
+fn load_head(model: &ModelConfig) -> Result<Head, PipelineError> {
     Ok(match RunConfig::head_folder(model) {
-        Some(folder) => HeadArtifacts::load(&folder)?,
-        None => HeadArtifacts::shipped(&model.head)?,
+        Some(folder) => Head::load(&folder)?,
+        None => Head::bundled(&model.head)?,
     })
 }
 

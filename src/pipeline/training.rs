@@ -11,7 +11,7 @@ use super::PipelineError;
 use super::config::{ModelConfig, Pool, RunConfig};
 use super::planting::ROUNDS;
 use crate::filter::{Curriculum, Exchange};
-use crate::graph::{HeadArtifacts, LoweredHead};
+use crate::graph::artifacts::Head;
 use crate::pairs::PairId;
 use crate::progress::Progress;
 use crate::reward::{Features, HeadModel, PairTexts, RewardModel, Runtime, View};
@@ -28,7 +28,7 @@ pub struct Trainer<'a> {
     /// Settings.
     pub config: &'a RunConfig,
     /// Artifacts of each model's head.
-    pub heads: [HeadArtifacts; 2],
+    pub heads: [Head; 2],
     /// Features of each model's texts.
     pub features: [Arc<Features>; 2],
     /// The pairs with the user's labels, in reading order.
@@ -117,7 +117,7 @@ impl Trainer<'_> {
             let mut steps = 0;
             for member in 0..members {
                 let seed = derive(self.config.seed, &format!("{name}/{number}/{member}"));
-                let mut models = self.models(member, seed, weight_decay)?;
+                let mut models = self.models(seed, weight_decay)?;
                 let options = PassOptions { seed, ..*options };
                 let file = format!("{}-{number}-{member}.safetensors", name.replace(' ', "-"));
                 let path = self.work.0.join(file);
@@ -184,7 +184,7 @@ impl Trainer<'_> {
             if train.is_empty() {
                 continue;
             }
-            let mut models = self.models(0, seed, self.config.first_pass.weight_decay)?;
+            let mut models = self.models(seed, self.config.first_pass.weight_decay)?;
             train_pass(&mut models, &train, &PassOptions { seed, ..options }, None, self.progress)?;
             for (which, model) in models.iter_mut().enumerate() {
                 let texts: Vec<PairTexts> = pairs.iter().map(|pair| pair.texts[which]).collect();
@@ -210,16 +210,18 @@ impl Trainer<'_> {
         pairs.zip(fold_of).filter(move |(_, fold)| wanted(**fold)).map(|(pair, _)| pair)
     }
 
-    fn models(&self, member: usize, seed: u64, weight_decay: f64) -> Result<[Box<dyn RewardModel>; 2], PipelineError> {
+    fn models(&self, seed: u64, weight_decay: f64) -> Result<[Box<dyn RewardModel>; 2], PipelineError> {
         let build = |which: usize| -> Result<Box<dyn RewardModel>, PipelineError> {
             let config = self.config.models()[which];
             let features = &self.features[which];
             let name = ["a", "b"][which];
-            let view_seed = derive(self.config.seed, &format!("view/{name}/{member}"));
+            let view_seed = derive(seed, &format!("view/{name}"));
             let view = View::new(features, view_columns(config, features.width(), view_seed));
             let head_seed = derive(seed, name);
-            let head: LoweredHead =
-                self.heads[which].lower(view.width(), config.hidden, head_seed, Some(weight_decay))?;
+            #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
+            let head = self.heads[which]
+                .resized(view.width(), config.hidden, head_seed)?
+                .lower(Some(weight_decay as f32))?;
             let model = HeadModel::new(self.runtime, &head, Arc::clone(features), view);
             Ok(Box::new(model.map_err(PipelineError::Reward)?))
         };

@@ -8,7 +8,8 @@ use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::runtime::{Device, Runtime};
 use super::{Features, ModelState, PairTexts, RewardError, RewardModel, View};
-use crate::graph::LoweredHead;
+use crate::graph::artifacts::LoweredHead;
+use crate::graph::lower::{moment_names, new_name};
 
 /// A reward model: a [`View`] of features, and a head whose step graph runs on the stock runtime.
 ///
@@ -36,10 +37,10 @@ struct Held {
 }
 
 impl Held {
-    fn new(input: &str, output: &str, dims: &[i64], data: Vec<f32>) -> Result<Self, RewardError> {
+    fn new(input: &str, dims: &[i64], data: Vec<f32>) -> Result<Self, RewardError> {
         Ok(Self {
             input: input.to_owned(),
-            output: output.to_owned(),
+            output: new_name(input),
             dims: dims.to_vec(),
             value: Tensor::from_array((dims.to_vec(), data))?.into_dyn(),
         })
@@ -54,14 +55,11 @@ impl HeadModel {
     pub fn new(runtime: &Runtime, head: &LoweredHead, features: Arc<Features>, view: View) -> Result<Self, RewardError> {
         let mut tensors = Vec::new();
         for parameter in &head.parameters {
-            let output = format!("{}.new", parameter.name);
-            tensors.push(Held::new(&parameter.name, &output, &parameter.dims, parameter.data.clone())?);
+            tensors.push(Held::new(&parameter.name, &parameter.dims, parameter.data.clone())?);
         }
-        for moment in ["moment1", "moment2"] {
-            for parameter in &head.parameters {
-                let name = format!("{}.{moment}", parameter.name);
-                let zeros = vec![0.0; parameter.data.len()];
-                tensors.push(Held::new(&name, &format!("{name}.new"), &parameter.dims, zeros)?);
+        for parameter in &head.parameters {
+            for moment in moment_names(&parameter.name) {
+                tensors.push(Held::new(&moment, &parameter.dims, vec![0.0; parameter.data.len()])?);
             }
         }
         Ok(Self {

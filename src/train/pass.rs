@@ -9,7 +9,7 @@ use super::{Dynamics, TrainError};
 use crate::filter::curriculum::PreviousMargins;
 use crate::filter::{Curriculum, Exchange, Selection, drop_rate, plan_epoch, select};
 use crate::progress::Progress;
-use crate::reward::{ModelState, PairTexts, RewardError, RewardModel};
+use crate::reward::{PairTexts, RewardError, RewardModel};
 
 /// Pairs whose margins are taken in one call at the end of an epoch.
 const EVALUATION_PAIRS: usize = 1024;
@@ -279,6 +279,7 @@ fn failed(model: usize, epoch: usize, source: RewardError) -> TrainError {
 mod tests {
     use super::*;
     use crate::progress::NoProgress;
+    use crate::reward::ModelState;
 
     /// A linear model over one number per text, trained by plain gradient steps.
     struct Line {
