@@ -8,7 +8,9 @@ graphs of the same meaning; the committed ones came from this script as it stand
 A head maps the features of a text to a reward. The same weights are applied to `chosen` and
 `rejected` ([pairs, width] each); `margin` is the difference of the two rewards, `pair_loss` the
 Bradley-Terry loss softplus(-margin) of a pair, `loss` its mean. The softplus is written as
-max(-m, 0) + log(1 + exp(-|m|)): log(sigmoid(m)) overflows for margins a head can reach.
+(|m| - m) / 2 + log(1 + exp(-|m|)): log(sigmoid(m)) overflows for margins a head can reach, and
+max(-m, 0) in place of the first term has a gradient of 0 at a margin of exactly 0, where the true
+one is -1/2: a head that starts at zero would never move.
 Widths are nominal: prefclean resizes the graphs and draws new initial values.
 """
 
@@ -96,7 +98,7 @@ def forward(activation, layer_norm, width=WIDTH, hidden=HIDDEN, seed=0):
 
 
 def bradley_terry():
-    """The loss as an onnxblock: pair_loss = max(-m, 0) + log(1 + exp(-|m|)); its mean."""
+    """The loss as an onnxblock: pair_loss = (|m| - m) / 2 + log(1 + exp(-|m|)); its mean."""
     import onnxruntime.training.onnxblock as onnxblock
     from onnxruntime.training.onnxblock import _graph_utils, blocks
 
@@ -107,11 +109,13 @@ def bradley_terry():
                 self.base.graph.node.append(helper.make_node(
                     op, list(inputs), [out], name=_graph_utils.generate_graph_name(op)))
                 return out
-            one = "bradley_terry.one"
-            self.base.graph.initializer.append(
-                numpy_helper.from_array(np.array(1.0, np.float32), one))
-            below = node("Relu", node("Neg", margin))
-            tail = node("Log", node("Add", node("Exp", node("Neg", node("Abs", margin))), one))
+            one, half = "bradley_terry.one", "bradley_terry.half"
+            for name, value in ((one, 1.0), (half, 0.5)):
+                self.base.graph.initializer.append(
+                    numpy_helper.from_array(np.array(value, np.float32), name))
+            size = node("Abs", margin)
+            below = node("Mul", node("Add", size, node("Neg", margin)), half)
+            tail = node("Log", node("Add", node("Exp", node("Neg", size)), one))
             pair_loss = node("Add", below, tail)
             return blocks.ReduceMean(keepdims=False)(pair_loss)
 

@@ -51,7 +51,7 @@ pub struct LoweredHead {
     pub hyper: AdamWSettings,
 }
 
-/// Settings of AdamW.
+/// Settings of the optimizer, `AdamW`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWSettings {
     /// Share of the old first moment that is kept.
@@ -358,7 +358,7 @@ fn layer_norm_scales(graph: &GraphProto) -> HashSet<String> {
         .collect()
 }
 
-/// `elements` numbers uniform within `1 / sqrt(inputs)` of 0, as PyTorch's linear layers begin.
+/// `elements` numbers uniform within `1 / sqrt(inputs)` of 0, as `PyTorch` begins linear layers.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

@@ -284,7 +284,12 @@ fn gradients_match_finite_differences() {
     let (pairs, width) = (16, 12);
     for name in BUNDLED {
         let head = Head::bundled(name).unwrap().resized(width, 5, 11).unwrap();
-        let head = head.lower(None).unwrap();
+        let mut head = head.lower(None).unwrap();
+        for (index, parameter) in head.parameters.iter_mut().enumerate() {
+            // away from 0, where some gradients would vanish
+            let values = batch(index, 1, 1, parameter.data.len());
+            parameter.data = values.iter().map(|v| 0.6 + 0.4 * v).collect();
+        }
         let mut training = Training::new(environment, &head, 1);
         let sides = [0, 1].map(|side| batch(3, side, pairs, width));
         let before = training.values.clone();
@@ -312,6 +317,26 @@ fn gradients_match_finite_differences() {
             }
         }
     }
+}
+
+/// At a margin of exactly 0 the loss falls with half of the margin: a head at zero learns.
+#[test]
+fn a_head_at_zero_learns() {
+    let Some(environment) = runtime() else { return };
+    let mut head = Head::bundled("linear").unwrap().lower(None).unwrap();
+    head.parameters[0].data.fill(0.0);
+    let mut training = Training::new(environment, &head, 1);
+    let [chosen, rejected] = [vec![1.0; 8], vec![0.0; 8]];
+    let result = training.step(1, [chosen, rejected], 0.01);
+    assert!((result.loss - std::f32::consts::LN_2).abs() < 1e-6);
+    let name = &head.parameters[0].name;
+    let moment = &training.values[&lower::moment_names(name)[0]];
+    let expected = -0.5 * (1.0 - head.hyper.beta1);
+    assert!(
+        moment.iter().all(|m| (m - expected).abs() < 1e-6),
+        "{moment:?}"
+    );
+    assert!(training.values[name].iter().all(|&w| w > 0.009));
 }
 
 /// A margin far below 0 has a finite loss and gradient.

@@ -71,7 +71,7 @@ impl std::fmt::Debug for Backbone {
 pub enum Architecture {
     /// BERT with absolute positions; token types are all 0.
     Bert,
-    /// MPNet: positions start after the padding id, relative position bias shared by all layers.
+    /// `MPNet`: positions start after the padding id, relative position bias shared by all layers.
     Mpnet,
 }
 

@@ -1,4 +1,4 @@
-//! MPNet's relative position bias.
+//! The relative position bias of `MPNet`.
 
 use super::super::GraphError;
 use super::super::builder::{Builder, ints};
