@@ -85,9 +85,13 @@ impl Builder {
     }
 
     /// A small i64 vector constant; equal ones are shared.
+    #[expect(clippy::cast_possible_wrap, reason = "a short list of axes or sizes")]
     pub fn ints(&mut self, values: &[i64]) -> String {
-        let length = i64::try_from(values.len()).expect("a short list of axes or sizes");
-        self.constant(TensorProto::from_i64("constant", &[length], values))
+        self.constant(TensorProto::from_i64(
+            "constant",
+            &[values.len() as i64],
+            values,
+        ))
     }
 
     /// A constant under a fresh name; equal ones are shared.

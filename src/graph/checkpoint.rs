@@ -15,7 +15,7 @@ use super::{GraphError, element_count, read_bounded};
 const MAX_CHECKPOINT_BYTES: u64 = i32::MAX as u64;
 const IDENTIFIER: &[u8; 4] = b"ODTC";
 const VERSION: i32 = 2;
-/// Names of the two moments of AdamW in the file.
+/// Names of the two moments of `AdamW` in the file.
 const MOMENTS: [&str; 2] = ["momentum0", "momentum1"];
 
 /// Parameters and, once training has begun, the optimizer's state.
@@ -500,9 +500,9 @@ fn write_table<'v>(
     for (index, (slot, _)) in fields.iter().enumerate() {
         offsets[*slot] = 8 + 8 * index;
     }
-    offsets
-        .iter()
-        .for_each(|&o| out.extend_from_slice(&short(o)));
+    for offset in offsets {
+        out.extend_from_slice(&short(offset));
+    }
     let position = out.len();
     let back = i32::try_from(position - list).expect("the list of fields is short");
     out.extend_from_slice(&back.to_le_bytes());

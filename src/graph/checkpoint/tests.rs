@@ -9,7 +9,7 @@ fn example() -> Checkpoint {
         name: name.into(),
         dims: dims.to_vec(),
         data: (0..dims.iter().product::<i64>())
-            .map(|v| v as f32 / 3.0)
+            .map(|v| f32::from(i16::try_from(v).unwrap()) / 3.0)
             .collect(),
         trainable,
     };

@@ -178,7 +178,7 @@ pub(super) fn step_model(
             "the checkpoint lacks the trainable parameter `{other}`"
         )));
     }
-    source.outputs(&mut lowering, true)?;
+    source.outputs(&mut lowering, true);
     optimizer::adamw(&mut lowering, &updated, settings);
     Ok(pruned(lowering.graph.finish(training.opset().max(OPSET))))
 }
@@ -199,7 +199,7 @@ pub(super) fn eval_model(
     for node in &graph.node {
         lower_node(&mut lowering, source.renamed(node))?;
     }
-    source.outputs(&mut lowering, false)?;
+    source.outputs(&mut lowering, false);
     Ok(pruned(lowering.graph.finish(eval.opset().max(OPSET))))
 }
 
@@ -376,7 +376,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn outputs(&self, lowering: &mut Lowering, with_loss: bool) -> Result<(), GraphError> {
+    fn outputs(&self, lowering: &mut Lowering, with_loss: bool) {
         let pairs: [DimProto; 1] = ["pairs".into()];
         let mut output = |value: &str, name: &str, dims: &[DimProto]| {
             let value = self.rename(value);
@@ -390,7 +390,6 @@ impl<'a> Source<'a> {
         }
         output(&self.margin, MARGIN, &pairs);
         output(&self.pair_loss, PAIR_LOSS, &pairs);
-        Ok(())
     }
 }
 

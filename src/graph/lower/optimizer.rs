@@ -9,7 +9,7 @@ use super::{LEARNING_RATE, Lowering, STEP, declare_parameter, moment_names, new_
 /// Keeps the quotient of the gradient clipping finite, as in onnxruntime-training.
 const CLIP_EPSILON: f32 = 1e-6;
 
-/// Adds parameters and moments as inputs, their new values as outputs, and AdamW between.
+/// Adds parameters and moments as inputs, their new values as outputs, and `AdamW` between.
 pub(super) fn adamw(l: &mut Lowering, updated: &[(&Parameter, String)], settings: &AdamWSettings) {
     let clip = settings
         .max_gradient_norm
@@ -44,7 +44,7 @@ fn clip_factor(l: &mut Lowering, updated: &[(&Parameter, String)], max: f32) -> 
 struct Rates {
     /// Multiplies the quotient of the moments.
     step_size: String,
-    /// Divides the second moment before its root, in PyTorch's formula.
+    /// Divides the second moment before its root, in the formula of `PyTorch`.
     second_correction: Option<String>,
     /// Multiplies the parameter to give its decay.
     decay: Option<String>,

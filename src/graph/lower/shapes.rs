@@ -95,6 +95,7 @@ pub(super) fn reduce_sum_training(l: &mut Lowering, node: &NodeProto) -> Result 
 
 /// The joined tensor and, if wanted, the length of each part along the axis.
 pub(super) fn concat_training(l: &mut Lowering, node: &NodeProto) -> Result {
+    let [_] = inputs(node)?;
     let axis = node.int("axis", 0);
     let parts: Vec<&str> = node.input.iter().map(String::as_str).collect();
     l.emit(node, 0, "Concat", &parts, &[int("axis", axis)]);

@@ -87,12 +87,12 @@ fn an_unknown_training_operator_is_refused_by_name() {
 
 #[test]
 fn a_rule_without_its_inputs_is_an_error() {
-    for (name, rule) in RULES.iter().filter(|(name, _)| *name != "ConcatTraining") {
+    for (name, rule) in RULES {
         let mut lowering = Lowering {
             graph: Builder::new("test"),
         };
         let node = NodeProto {
-            op_type: (*name).into(),
+            op_type: name.into(),
             output: vec!["out".into()],
             ..NodeProto::default()
         };
