@@ -242,12 +242,9 @@ pub fn write_parquet(
 ///
 /// # Errors
 /// [`PairsError::OutputIsInput`], [`PairsError::SameOutput`].
-pub fn refuse_inputs<'a>(
-    inputs: impl IntoIterator<Item = &'a Path> + Clone,
-    outputs: &[&Path],
-) -> Result<()> {
+pub fn refuse_inputs(inputs: &[impl AsRef<Path>], outputs: &[&Path]) -> Result<()> {
     for (i, output) in outputs.iter().enumerate() {
-        for input in inputs.clone() {
+        for input in inputs.iter().map(AsRef::as_ref) {
             if same_file(output, input) {
                 return Err(PairsError::OutputIsInput {
                     output: output.to_path_buf(),
@@ -320,16 +317,16 @@ mod tests {
         fs::create_dir(folder.path().join("sub")).expect("made");
         let spelled = folder.path().join("sub/../in.parquet");
         for output in [&input, &soft, &hard, &spelled] {
-            let refused = refuse_inputs([input.as_path()], &[output]);
+            let refused = refuse_inputs(&[input.as_path()], &[output]);
             assert!(
                 matches!(refused, Err(PairsError::OutputIsInput { .. })),
                 "{output:?}"
             );
         }
         let (a, b) = (folder.path().join("a"), folder.path().join("sub/../a"));
-        assert!(refuse_inputs([input.as_path()], &[&a]).is_ok());
+        assert!(refuse_inputs(&[input.as_path()], &[&a]).is_ok());
         assert!(matches!(
-            refuse_inputs([input.as_path()], &[&a, &b]),
+            refuse_inputs(&[input.as_path()], &[&a, &b]),
             Err(PairsError::SameOutput(_))
         ));
         // what is written through a link lands at its target
@@ -342,10 +339,8 @@ mod tests {
         assert_eq!(fs::read(&other).expect("read"), b"z");
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_is_an_error_that_names_the_file() {
-        // no full disk at hand: a folder below a file cannot be made either
+    fn an_output_that_cannot_be_made_is_named() {
         let folder = tempfile::tempdir().expect("temporary folder");
         fs::write(folder.path().join("file"), b"").expect("written");
         let path = folder.path().join("file/out.parquet");
