@@ -156,8 +156,9 @@ impl ParquetSink {
             .iter()
             .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
             .collect();
+        let level = ZstdLevel::try_new(3).map_err(|source| write_error(path, source))?;
         let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_compression(Compression::ZSTD(level))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_key_value_metadata(Some(pairs).filter(|pairs| !pairs.is_empty()))
             .build();
@@ -242,7 +243,11 @@ pub fn write_parquet(
 ///
 /// # Errors
 /// [`PairsError::OutputIsInput`], [`PairsError::SameOutput`].
-pub fn refuse_inputs(inputs: &[impl AsRef<Path>], outputs: &[&Path]) -> Result<()> {
+pub fn refuse_inputs(
+    inputs: impl IntoIterator<Item: AsRef<Path>>,
+    outputs: &[&Path],
+) -> Result<()> {
+    let inputs: Vec<_> = inputs.into_iter().collect();
     for (i, output) in outputs.iter().enumerate() {
         for input in inputs.iter().map(AsRef::as_ref) {
             if same_file(output, input) {
@@ -317,16 +322,16 @@ mod tests {
         fs::create_dir(folder.path().join("sub")).expect("made");
         let spelled = folder.path().join("sub/../in.parquet");
         for output in [&input, &soft, &hard, &spelled] {
-            let refused = refuse_inputs(&[input.as_path()], &[output]);
+            let refused = refuse_inputs([&input], &[output]);
             assert!(
                 matches!(refused, Err(PairsError::OutputIsInput { .. })),
                 "{output:?}"
             );
         }
         let (a, b) = (folder.path().join("a"), folder.path().join("sub/../a"));
-        assert!(refuse_inputs(&[input.as_path()], &[&a]).is_ok());
+        assert!(refuse_inputs([&input], &[&a]).is_ok());
         assert!(matches!(
-            refuse_inputs(&[input.as_path()], &[&a, &b]),
+            refuse_inputs([&input], &[&a, &b]),
             Err(PairsError::SameOutput(_))
         ));
         // what is written through a link lands at its target
