@@ -222,7 +222,10 @@ impl PairsError {
             Self::JsonArray(_) => "convert it: jq -c '.[]' FILE > FILE.jsonl",
             Self::NoRows(_) => "is this the right file?",
             Self::Schemas { .. } => "clean them one by one, or make their columns agree",
-            Self::NoShape { .. } | Self::NoColumn { .. } | Self::Column { .. } => {
+            Self::NoColumn { .. } => {
+                "column names are compared letter by letter; the closest is named first"
+            }
+            Self::NoShape { .. } | Self::Column { .. } => {
                 "name the columns: --columns prompt=COLUMN,chosen=COLUMN,rejected=COLUMN (leave prompt out for transcripts)"
             }
             Self::OutputIsInput { .. } => "give another output; inputs are never changed",

@@ -76,8 +76,7 @@ pub fn inject(
     if !(0.0..=1.0).contains(&options.rate) {
         return Err(PairsError::Rate(options.rate));
     }
-    let inputs = source.inputs().iter().map(|input| input.path.as_path());
-    refuse_inputs(inputs, &[noisy, truth])?;
+    refuse_inputs(source.inputs(), &[noisy, truth])?;
     let (drawn, mut counts) = draw(source, options)?;
     let truth_schema = truth_schema();
     let mut noisy_sink = ParquetSink::create(noisy, source.schema())?;

@@ -151,14 +151,13 @@ pub(super) fn format_of(path: &Path) -> Result<Format> {
         .map_err(read)?;
     let is_parquet = head.starts_with(b"PAR1");
     match format_by_name(path) {
-        Some(Format::Parquet) if is_parquet => Ok(Format::Parquet),
+        Some(Format::Json(compression)) => Ok(Format::Json(compression)),
+        // a blob of the hub's cache has no extension
+        _ if is_parquet => Ok(Format::Parquet),
         Some(Format::Parquet) => Err(PairsError::NotParquet {
             path: path.to_owned(),
             found: describe(&head),
         }),
-        Some(format) => Ok(format),
-        // a blob of the hub's cache has no extension
-        None if is_parquet => Ok(Format::Parquet),
         None => Err(PairsError::UnknownFormat(path.to_owned())),
     }
 }

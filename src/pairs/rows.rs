@@ -71,11 +71,13 @@ fn turn_fields(fields: &Fields) -> Option<(usize, usize)> {
 
 enum Cells {
     Text(LargeStringArray),
-    Turns {
-        list: LargeListArray,
-        role: LargeStringArray,
-        content: LargeStringArray,
-    },
+    Turns(Box<TurnCells>),
+}
+
+struct TurnCells {
+    list: LargeListArray,
+    role: LargeStringArray,
+    content: LargeStringArray,
 }
 
 impl Cells {
@@ -102,11 +104,11 @@ impl Cells {
                 let turns = list.values().as_struct();
                 let (role, content) =
                     turn_fields(turns.fields()).expect("`CellKind::Turns` has a role and a text");
-                Ok(Self::Turns {
+                Ok(Self::Turns(Box::new(TurnCells {
                     role: text(turns.column(role))?,
                     content: text(turns.column(content))?,
                     list,
-                })
+                })))
             }
             None => Err(ArrowError::SchemaError(format!(
                 "column `{column}` holds neither text nor turns"
@@ -117,17 +119,12 @@ impl Cells {
     fn text(&self, row: usize) -> Option<&str> {
         match self {
             Self::Text(texts) => texts.is_valid(row).then(|| texts.value(row)),
-            Self::Turns { .. } => None,
+            Self::Turns(_) => None,
         }
     }
 
     fn turns(&self, row: usize) -> Result<Vec<Turn<'_>>, UnusableReason> {
-        let Self::Turns {
-            list,
-            role,
-            content,
-        } = self
-        else {
+        let Self::Turns(cells) = self else {
             // a plain prompt before lists is one human message
             let text = self.text(row).ok_or(UnusableReason::NullField)?;
             return Ok(vec![Turn {
@@ -135,6 +132,11 @@ impl Cells {
                 content: text,
             }]);
         };
+        let TurnCells {
+            list,
+            role,
+            content,
+        } = &**cells;
         if list.is_null(row) {
             return Err(UnusableReason::NullField);
         }
@@ -157,7 +159,7 @@ impl Cells {
     fn whole(&self, row: usize) -> String {
         match self {
             Self::Text(_) => self.text(row).unwrap_or_default().to_owned(),
-            Self::Turns { .. } => turns::render(&self.turns(row).unwrap_or_default()),
+            Self::Turns(_) => turns::render(&self.turns(row).unwrap_or_default()),
         }
     }
 }
@@ -296,7 +298,7 @@ impl BatchRows {
             let text = match cells {
                 Cells::Text(_) if i > 0 => cells.text(row).unwrap_or_default(),
                 Cells::Text(_) => cells.text(row).ok_or(UnusableReason::NullField)?,
-                Cells::Turns { .. } => {
+                Cells::Turns(_) => {
                     prompt.push_str(&turns::render(&cells.turns(row)?));
                     prompt.push_str(ASSISTANT);
                     continue;

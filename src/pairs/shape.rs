@@ -155,7 +155,7 @@ impl Detector<'_> {
             return Ok(named.clone());
         }
         let usable = |name: &&str| self.find(name).filter(|column| self.kind(column).is_ok());
-        let Some(prompt) = PROMPT_NAMES.iter().find_map(|name| usable(&name)) else {
+        let Some(prompt) = PROMPT_NAMES.iter().find_map(usable) else {
             return Ok(Vec::new());
         };
         // Alpaca's two-part prompt

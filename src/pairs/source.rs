@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, LargeStringArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
@@ -44,6 +44,29 @@ pub struct Input {
     /// Its number of rows.
     pub rows: u64,
     format: Format,
+}
+
+impl Input {
+    /// BLAKE3 of the file's bytes, hexadecimal: tells a resumed run that its input is the same.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn digest(&self) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        File::open(&self.path)
+            .and_then(|file| hasher.update_reader(file).map(|_| ()))
+            .map_err(|source| PairsError::Read {
+                path: self.path.clone(),
+                source,
+            })?;
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}
+
+impl AsRef<Path> for Input {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// Where a row is.
@@ -291,7 +314,7 @@ fn agree(first: &Path, common: &mut Schema, second: &Path, schema: &Schema) -> R
             differences: differences.join("; "),
         });
     }
-    let nullable = |name: &str| schema.field_with_name(name).is_ok_and(|f| f.is_nullable());
+    let nullable = |name: &str| schema.field_with_name(name).is_ok_and(Field::is_nullable);
     let fields: arrow::datatypes::Fields = common
         .fields()
         .iter()

@@ -197,6 +197,8 @@ fn folders_and_patterns_are_searched_and_sorted() {
     assert!(error.contains("`reply` is only in"), "{error}");
 }
 
+type Check = fn(&PairsError) -> bool;
+
 #[test]
 fn bad_files_are_refused_with_words_that_help() {
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -212,7 +214,6 @@ fn bad_files_are_refused_with_words_that_help() {
     let mut damaged = good.clone();
     let end = damaged.len() - 20;
     damaged[end..end + 4].copy_from_slice(&[0xff; 4]);
-    type Check = fn(&PairsError) -> bool;
     let cases: [(PathBuf, Check); 13] = [
         (folder.path().join("gone.parquet"), |e| {
             matches!(e, PairsError::Missing(_))
@@ -302,6 +303,8 @@ fn text() -> impl Strategy<Value = Option<String>> {
     ]
 }
 
+type Row = (Option<String>, Option<String>, Option<String>);
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -312,7 +315,7 @@ proptest! {
         batch_rows in 1..9_usize,
     ) {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let column = |pick: fn(&(Option<String>, Option<String>, Option<String>)) -> &Option<String>| {
+        let column = |pick: fn(&Row) -> &Option<String>| {
             table.iter().map(|row| pick(row).as_deref()).collect::<Vec<_>>()
         };
         let columns = [

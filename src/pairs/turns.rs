@@ -11,6 +11,9 @@
 //! - a human turn, then an assistant turn: the final responses answer different
 //!   conversations, the prompts differ;
 //! - a human turn at the very end: there is no response, the turns are broken.
+//!
+//! Of the 5,000 pairs of hh-rlhf counted in the tests, 11 have sides with different
+//! numbers of turns: 10 by a further assistant turn (usable), 1 ends in a human turn.
 
 use super::{RawPair, UnusableReason};
 

@@ -79,7 +79,7 @@ pub fn write_filtered(
     mut decide: impl FnMut(RowAt) -> Decision,
 ) -> Result<WriteCounts> {
     let outputs: Vec<&Path> = options.clean.into_iter().chain(options.removed).collect();
-    refuse_inputs(source.inputs().iter().map(|i| i.path.as_path()), &outputs)?;
+    refuse_inputs(source.inputs(), &outputs)?;
     let extra = if options.extra_columns {
         extra_fields()
     } else {
