@@ -108,7 +108,11 @@ fn json_reads_back_and_refuses_other_versions() {
         let text = json::document(&report).expect("a document");
         let back = from_json(&text).expect("a report");
         let value = |report: &Report| serde_json::to_value(report).expect("JSON");
-        assert!(same(&value(&back), &value(&report)), "{}", report.dataset.name);
+        assert!(
+            same(&value(&back), &value(&report)),
+            "{}",
+            report.dataset.name
+        );
     }
     let old = json::document(&Report::example())
         .expect("a document")
@@ -172,9 +176,9 @@ fn check(schema: &Value, root: &Value, value: &Value, at: &str) {
     assert!(allowed, "{at}: {found} is not {}", schema["type"]);
     match value {
         Value::Array(items) => {
-            items
-                .iter()
-                .for_each(|item| check(&schema["items"], root, item, at));
+            for item in items {
+                check(&schema["items"], root, item, at);
+            }
         }
         Value::Object(map) if !schema["properties"].is_null() => {
             let properties = schema["properties"].as_object().expect("an object");
