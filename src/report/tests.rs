@@ -258,24 +258,24 @@ fn summary_has_no_control_characters() {
         Report::example_empty(),
         hostile(),
     ] {
-        let text = summary(&report, SummaryStyle::default());
+        let text = summary(&report, TableStyle::default());
         assert!(
             !text.chars().any(|c| c != '\n' && text::is_hidden(c)),
             "{text}"
         );
         assert!(text.chars().count() < 100_000);
     }
-    let plain = summary(&Report::example(), SummaryStyle::default());
+    let plain = summary(&Report::example(), TableStyle::default());
     assert!(plain.contains("681") && plain.contains("0.934") && plain.contains("clean.parquet"));
     let coloured = summary(
         &Report::example(),
-        SummaryStyle {
+        TableStyle {
             colour: true,
             width: Some(60),
         },
     );
     assert!(coloured.contains("\u{1b}["));
-    let cannot = summary(&Report::example_cannot_tell(), SummaryStyle::default());
+    let cannot = summary(&Report::example_cannot_tell(), TableStyle::default());
     assert!(cannot.contains("Cannot tell") && cannot.contains("would help"));
 }
 
@@ -341,7 +341,7 @@ fn files_are_written_whole() {
     let nowhere = dir.path().join("report.json").join("below-a-file");
     assert!(matches!(
         write(&nowhere, &report, &NoProgress),
-        Err(ReportError::Write { .. })
+        Err(ReportError::Write(_))
     ));
 }
 
@@ -360,7 +360,7 @@ fn previews() {
         write(&dir, &report, &NoProgress).expect("a report");
         std::fs::write(
             dir.join("summary.txt"),
-            summary(&report, SummaryStyle::default()),
+            summary(&report, TableStyle::default()),
         )
         .expect("a file");
     }

@@ -189,10 +189,11 @@ fn planted(report: &Report) -> String {
             VerdictKind::CanTell => {
                 put!(text, "The lower bound is above {gate}, so tags are given.")
             }
-            VerdictKind::CannotTell => put!(
+            VerdictKind::CannotTell if corrected.low < detector.gate => put!(
                 text,
                 "The lower bound would have to be at least {gate} for any pair to be tagged incorrect."
             ),
+            VerdictKind::CannotTell => put!(text, "The verdict says what was missing."),
         }
     }
     text
@@ -208,7 +209,7 @@ fn noise(report: &Report) -> String {
         put!(
             text,
             "This rests on an assumption: {}. ",
-            noise.anchor.trim_end_matches('.')
+            lower_first(noise.anchor.trim_end_matches('.'))
         );
     }
     if let Some(range) = noise.allowed {
@@ -239,11 +240,19 @@ fn noise(report: &Report) -> String {
     text.trim_end().to_owned()
 }
 
+/// A sentence made ready to follow a colon.
+fn lower_first(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
+}
+
 fn tagged(report: &Report) -> String {
     let counts = &report.counts;
     let mut text = match report.verdict.kind {
         VerdictKind::CannotTell => {
-            "Nothing is tagged incorrect, because the list would be little better than a random one. \
+            "Nothing is tagged incorrect, because such a list could be little better than a random one. \
              The order of suspicion is still written, for those who want to look. "
                 .to_owned()
         }
