@@ -1,5 +1,13 @@
 //! Reports for tests: one that can tell, one that cannot, one with nothing in it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::too_many_lines,
+    reason = "made-up numbers"
+)]
+
 use serde_json::json;
 
 use super::model::*;

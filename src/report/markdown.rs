@@ -22,7 +22,7 @@ const PAIRS: usize = 10;
 /// Rows of any other table.
 const ROWS: usize = 40;
 
-/// Writing to a string cannot fail.
+/// Appends a line to a string, which cannot fail.
 macro_rules! put {
     ($out:expr, $($arg:tt)*) => { let _ = writeln!($out, $($arg)*); };
 }
@@ -109,21 +109,7 @@ fn head(report: &Report) -> String {
             tag.meaning()
         );
     }
-    if !report.counts.removed_by_reason.is_empty() {
-        put!(
-            out,
-            "\n| left out because | rows | in words |\n| --- | ---: | --- |"
-        );
-        for reason in report.counts.removed_by_reason.iter().take(ROWS) {
-            put!(
-                out,
-                "| {} | {} | {} |",
-                code(&label(&reason.reason, 60)),
-                count(reason.count),
-                prose(&reason.words, 200)
-            );
-        }
-    }
+    reasons(&mut out, report);
     for (title, sentences) in [
         ("Why", &report.verdict.why),
         ("What would help", &report.verdict.would_help),
@@ -149,6 +135,24 @@ fn head(report: &Report) -> String {
         put!(out, "- **Cut texts.** {}", prose(&tokens, 800));
     }
     out
+}
+
+fn reasons(out: &mut String, report: &Report) {
+    if !report.counts.removed_by_reason.is_empty() {
+        put!(
+            out,
+            "\n| left out because | rows | in words |\n| --- | ---: | --- |"
+        );
+        for reason in report.counts.removed_by_reason.iter().take(ROWS) {
+            put!(
+                out,
+                "| {} | {} | {} |",
+                code(&label(&reason.reason, 60)),
+                count(reason.count),
+                prose(&reason.words, 200)
+            );
+        }
+    }
 }
 
 fn pictures(out: &mut String, plots: &[Plot]) {

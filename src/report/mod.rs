@@ -19,31 +19,25 @@ mod example;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use crate::pairs::{PairsError, atomic_write};
 use crate::progress::Progress;
 
 pub use json::from_json;
 pub use model::*;
 use plots::Plot;
 pub use plots::PlotError;
-pub use table::{SummaryStyle, summary};
+pub use table::{TableStyle, summary};
 
 /// A report could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// A file or folder could not be written.
-    #[error("failed to write `{}`", path.display())]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] PairsError),
     /// A plot could not be drawn.
     #[error(transparent)]
     Plot(#[from] PlotError),
@@ -79,18 +73,14 @@ pub fn write(
 ) -> Result<Vec<PathBuf>, ReportError> {
     let plots = Plot::of(report);
     let plot_dir = run_dir.join("plots");
-    std::fs::create_dir_all(&plot_dir).map_err(|source| ReportError::Write {
-        path: plot_dir.clone(),
-        source,
-    })?;
     progress.begin("report", Some(plots.len() as u64 + 3), "file");
     let drawn: Result<Vec<(Plot, String, [PathBuf; 2])>, ReportError> = plots
         .par_iter()
         .map(|plot| {
             let svg = plot.svg(report)?;
             let paths = ["svg", "png"].map(|ext| plot_dir.join(format!("{}.{ext}", plot.name())));
-            put(&paths[0], svg.as_bytes())?;
-            put_with(&paths[1], |aside| Ok(plot.png(report, aside)?))?;
+            atomic_write(&paths[0], svg.as_bytes())?;
+            atomic_write(&paths[1], &plot.png(report)?)?;
             progress.advance(1);
             Ok((*plot, svg, paths))
         })
@@ -109,7 +99,7 @@ pub fn write(
         ];
         for (at, (name, content)) in faces.iter().enumerate() {
             let path = run_dir.join(name);
-            put(&path, content.as_bytes())?;
+            atomic_write(&path, content.as_bytes())?;
             progress.advance(1);
             written.insert(at, path);
         }
@@ -117,57 +107,4 @@ pub fn write(
     });
     progress.end();
     result
-}
-
-fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    put_with(path, |aside| {
-        std::fs::OpenOptions::new()
-            .write(true)
-            .open(aside)
-            .and_then(|mut file| file.write_all(bytes))
-            .map_err(|source| ReportError::Write {
-                path: path.to_owned(),
-                source,
-            })
-    })
-}
-
-/// Fills a file aside, syncs it, and renames it to `path`.
-fn put_with(
-    path: &Path,
-    fill: impl FnOnce(&Path) -> Result<(), ReportError>,
-) -> Result<(), ReportError> {
-    let failed = |source| ReportError::Write {
-        path: path.to_owned(),
-        source,
-    };
-    let extension = path
-        .extension()
-        .and_then(|ext| ext.to_str())
-        .unwrap_or("tmp");
-    let aside = tempfile::Builder::new()
-        .prefix(".report-")
-        // the bitmap backend goes by the extension
-        .suffix(&format!(".{extension}"))
-        .tempfile_in(path.parent().unwrap_or(Path::new(".")))
-        .map_err(failed)?;
-    fill(aside.path())?;
-    readable(aside.path()).map_err(failed)?;
-    std::fs::File::open(aside.path())
-        .and_then(|file| file.sync_all())
-        .map_err(failed)?;
-    aside.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
-/// Temporary files are private; reports are made to be handed on.
-#[cfg(unix)]
-fn readable(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable(_path: &Path) -> std::io::Result<()> {
-    Ok(())
 }

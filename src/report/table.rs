@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, LineStyle, Table, TableStyle};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, LineStyle, Table, TableStyle as Lines};
 
 use super::model::{Report, Tag, VerdictKind};
 use super::text::{self, count, estimate, estimate_percent, line, percent, share};
@@ -13,7 +13,7 @@ const CELL: usize = 200;
 
 /// How the summary is drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SummaryStyle {
+pub struct TableStyle {
     /// Whether tags and the verdict are coloured.
     pub colour: bool,
     /// Columns of the terminal, where known.
@@ -22,7 +22,7 @@ pub struct SummaryStyle {
 
 /// The summary, ending with a line break.
 #[must_use]
-pub fn summary(report: &Report, style: SummaryStyle) -> String {
+pub fn summary(report: &Report, style: TableStyle) -> String {
     let mut out = String::new();
     let headline = format!(
         "{}: {} {}",
@@ -91,9 +91,9 @@ pub fn summary(report: &Report, style: SummaryStyle) -> String {
     out
 }
 
-fn table(style: SummaryStyle) -> Table {
+fn table(style: TableStyle) -> Table {
     let mut table = Table::new();
-    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
+    table.load_style(Lines::new().header_separator(LineStyle::none().fill('─').junction('─')));
     if style.colour {
         table.enforce_styling();
     } else {
@@ -110,7 +110,7 @@ fn right(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-fn counts(report: &Report, style: SummaryStyle) -> Table {
+fn counts(report: &Report, style: TableStyle) -> Table {
     let mut table = table(style);
     table.set_header(vec![
         Cell::new("tag"),
@@ -144,7 +144,7 @@ fn counts(report: &Report, style: SummaryStyle) -> Table {
     table
 }
 
-fn measures(report: &Report, style: SummaryStyle) -> Table {
+fn measures(report: &Report, style: TableStyle) -> Table {
     let mut table = table(style);
     let unknown = || "not measured".to_owned();
     let mut rows = vec![

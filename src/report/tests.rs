@@ -108,7 +108,11 @@ fn json_reads_back_and_refuses_other_versions() {
         let text = json::document(&report).expect("a document");
         let back = from_json(&text).expect("a report");
         let value = |report: &Report| serde_json::to_value(report).expect("JSON");
-        assert!(same(&value(&back), &value(&report)), "{}", report.dataset.name);
+        assert!(
+            same(&value(&back), &value(&report)),
+            "{}",
+            report.dataset.name
+        );
     }
     let old = json::document(&Report::example())
         .expect("a document")
@@ -172,9 +176,9 @@ fn check(schema: &Value, root: &Value, value: &Value, at: &str) {
     assert!(allowed, "{at}: {found} is not {}", schema["type"]);
     match value {
         Value::Array(items) => {
-            items
-                .iter()
-                .for_each(|item| check(&schema["items"], root, item, at));
+            for item in items {
+                check(&schema["items"], root, item, at);
+            }
         }
         Value::Object(map) if !schema["properties"].is_null() => {
             let properties = schema["properties"].as_object().expect("an object");
@@ -254,24 +258,24 @@ fn summary_has_no_control_characters() {
         Report::example_empty(),
         hostile(),
     ] {
-        let text = summary(&report, SummaryStyle::default());
+        let text = summary(&report, TableStyle::default());
         assert!(
             !text.chars().any(|c| c != '\n' && text::is_hidden(c)),
             "{text}"
         );
         assert!(text.chars().count() < 100_000);
     }
-    let plain = summary(&Report::example(), SummaryStyle::default());
+    let plain = summary(&Report::example(), TableStyle::default());
     assert!(plain.contains("681") && plain.contains("0.934") && plain.contains("clean.parquet"));
     let coloured = summary(
         &Report::example(),
-        SummaryStyle {
+        TableStyle {
             colour: true,
             width: Some(60),
         },
     );
     assert!(coloured.contains("\u{1b}["));
-    let cannot = summary(&Report::example_cannot_tell(), SummaryStyle::default());
+    let cannot = summary(&Report::example_cannot_tell(), TableStyle::default());
     assert!(cannot.contains("Cannot tell") && cannot.contains("would help"));
 }
 
@@ -337,7 +341,7 @@ fn files_are_written_whole() {
     let nowhere = dir.path().join("report.json").join("below-a-file");
     assert!(matches!(
         write(&nowhere, &report, &NoProgress),
-        Err(ReportError::Write { .. })
+        Err(ReportError::Write(_))
     ));
 }
 
@@ -356,7 +360,7 @@ fn previews() {
         write(&dir, &report, &NoProgress).expect("a report");
         std::fs::write(
             dir.join("summary.txt"),
-            summary(&report, SummaryStyle::default()),
+            summary(&report, TableStyle::default()),
         )
         .expect("a file");
     }

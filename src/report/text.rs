@@ -1,8 +1,15 @@
 //! Text from the data made safe to show, and numbers made readable.
 
-use std::fmt::Write as _;
-
 use super::model::{Estimate, Text};
+
+/// Appends formatted text to a string, which cannot fail.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => {{
+        use std::fmt::Write as _;
+        let _ = write!($out, $($arg)*);
+    }};
+}
+pub(super) use put;
 
 /// Whether a character is invisible or changes what is around it: control,
 /// bidirectional, zero-width and similar characters are shown as escapes.
@@ -95,7 +102,7 @@ pub(super) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -219,12 +226,7 @@ pub(super) fn flatten(
             }
             serde_json::Value::String(text) => out.push((prefix.to_owned(), text.clone())),
             serde_json::Value::Null => out.push((prefix.to_owned(), "not set".to_owned())),
-            other => {
-                let mut text = String::new();
-                // writing to a string cannot fail
-                let _ = write!(text, "{other}");
-                out.push((prefix.to_owned(), text));
-            }
+            other => out.push((prefix.to_owned(), other.to_string())),
         }
     }
     let mut out = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::model::{Dataset, Report, VerdictKind};
 use super::text::{
-    count, counted, duration, estimate, estimate_percent, interval, number, percent, share,
+    count, counted, duration, estimate, estimate_percent, interval, number, percent, put, share,
 };
 
 /// The first sentence of a report.
@@ -29,6 +29,9 @@ pub(super) fn headline(report: &Report) -> String {
 /// What happened to the rows, in a sentence.
 pub(super) fn outcome(report: &Report) -> String {
     let counts = &report.counts;
+    if counts.kept + counts.removed == 0 {
+        return "There were no rows.".to_owned();
+    }
     if counts.removed == 0 {
         return format!("All {} are kept.", counted(counts.kept, "row"));
     }
@@ -104,7 +107,8 @@ fn read(dataset: &Dataset) -> String {
     if aside == 0 {
         text += "Every row could be used.";
     } else {
-        text += &format!(
+        put!(
+            text,
             "{} could be used; {} set aside with a reason.",
             count(dataset.usable),
             if aside == 1 {
@@ -125,11 +129,12 @@ fn trained(report: &Report) -> String {
         counted(u64::from(training.epochs), "epoch"),
     );
     if !training.method.is_empty() {
-        text += &format!(", with {} as the filter", training.method);
+        put!(text, ", with {} as the filter", training.method);
     }
     text += ". ";
     if training.drop_rate > 0.0 {
-        text += &format!(
+        put!(
+            text,
             "Each picked what the other trains on and left out up to {} of the pairs; this removes nothing from the data. ",
             percent(training.drop_rate)
         );
@@ -137,9 +142,13 @@ fn trained(report: &Report) -> String {
         text += "No pair was left out of training. ";
     }
     if !a.backbone.is_empty() {
-        text += &format!(
+        put!(
+            text,
             "Model a sees {} ({}); model b sees {} ({}).",
-            a.backbone, a.view, b.backbone, b.view
+            a.backbone,
+            a.view,
+            b.backbone,
+            b.view
         );
     }
     text
@@ -162,29 +171,30 @@ fn planted(report: &Report) -> String {
         },
     );
     if let Some(observed) = detector.auroc_observed {
-        text += &format!(
+        put!(
+            text,
             "A planted flip looked more suspicious than another pair {} of the time: AUROC {}, where 0.5 is chance. ",
             percent(observed.value),
             estimate(observed)
         );
     }
     if let Some(corrected) = detector.auroc_corrected {
-        text += &format!(
+        put!(
+            text,
             "Some pairs were wrong before we touched them, which hides part of the skill. Corrected for that: {}. ",
             estimate(corrected)
         );
-        text += &match report.verdict.kind {
+        let gate = number(detector.gate);
+        match report.verdict.kind {
             VerdictKind::CanTell => {
-                format!(
-                    "The lower bound is above {}, so tags are given.",
-                    number(detector.gate)
-                )
+                put!(text, "The lower bound is above {gate}, so tags are given.")
             }
-            VerdictKind::CannotTell => format!(
-                "The lower bound would have to be at least {} for any pair to be tagged incorrect.",
-                number(detector.gate)
+            VerdictKind::CannotTell if corrected.low < detector.gate => put!(
+                text,
+                "The lower bound would have to be at least {gate} for any pair to be tagged incorrect."
             ),
-        };
+            VerdictKind::CannotTell => put!(text, "The verdict says what was missing."),
+        }
     }
     text
 }
@@ -196,13 +206,15 @@ fn noise(report: &Report) -> String {
         None => "The share of wrong labels could not be estimated. ".to_owned(),
     };
     if !noise.anchor.is_empty() {
-        text += &format!(
+        put!(
+            text,
             "This rests on an assumption: {}. ",
-            noise.anchor.trim_end_matches('.')
+            lower_first(noise.anchor.trim_end_matches('.'))
         );
     }
     if let Some(range) = noise.allowed {
-        text += &format!(
+        put!(
+            text,
             "Without it, the data allow anything from {} to {}. ",
             percent(range.low),
             percent(range.high)
@@ -222,17 +234,25 @@ fn noise(report: &Report) -> String {
         others.push(format!("the confident joint says {}", percent(joint)));
     }
     if !others.is_empty() {
-        text += &format!("For comparison, {}. ", others.join(", and "));
+        put!(text, "For comparison, {}. ", others.join(", and "));
     }
     text += noise.agreement.trim();
     text.trim_end().to_owned()
+}
+
+/// A sentence made ready to follow a colon.
+fn lower_first(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
 }
 
 fn tagged(report: &Report) -> String {
     let counts = &report.counts;
     let mut text = match report.verdict.kind {
         VerdictKind::CannotTell => {
-            "Nothing is tagged incorrect, because the list would be little better than a random one. \
+            "Nothing is tagged incorrect, because such a list could be little better than a random one. \
              The order of suspicion is still written, for those who want to look. "
                 .to_owned()
         }
@@ -243,10 +263,15 @@ fn tagged(report: &Report) -> String {
         ),
     };
     if let (VerdictKind::CanTell, Some(fdr)) = (report.verdict.kind, counts.fdr_estimate) {
-        text += &format!("Our estimate for this list is {}. ", estimate_percent(fdr));
+        put!(
+            text,
+            "Our estimate for this list is {}. ",
+            estimate_percent(fdr)
+        );
     }
     if let (true, Some(cap)) = (counts.held_back_by_cap > 0, counts.removal_cap) {
-        text += &format!(
+        put!(
+            text,
             "Removal is capped at {}: {} tagged incorrect stayed in. ",
             percent(cap),
             counted(counts.held_back_by_cap, "pair")
@@ -294,10 +319,11 @@ pub(super) fn tokens(report: &Report) -> String {
     let tokens = &report.tokens;
     let mut text = String::new();
     if !tokens.policy.is_empty() {
-        text += &format!("{}. ", tokens.policy.trim_end_matches('.'));
+        put!(text, "{}. ", tokens.policy.trim_end_matches('.'));
     }
     if tokens.texts > 0 {
-        text += &format!(
+        put!(
+            text,
             "{} of {} ({}) lost tokens, in {}. ",
             count(tokens.truncated_texts),
             counted(tokens.texts, "text"),
@@ -306,7 +332,8 @@ pub(super) fn tokens(report: &Report) -> String {
         );
     }
     if tokens.undecidable > 0 {
-        text += &format!(
+        put!(
+            text,
             "{} became identical on both sides and cannot be decided.",
             counted(tokens.undecidable, "pair")
         );

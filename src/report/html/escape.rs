@@ -1,10 +1,8 @@
 //! Text made safe for HTML, and the digest that lets our own script run.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 
-use crate::report::text::{escape, is_hidden, more_characters};
+use crate::report::text::{escape, is_hidden, more_characters, put};
 
 fn push(out: &mut String, c: char, keep_breaks: bool) {
     match c {
@@ -15,8 +13,7 @@ fn push(out: &mut String, c: char, keep_breaks: bool) {
         '\'' => out.push_str("&#39;"),
         '\n' | '\t' if keep_breaks => out.push(c),
         c if is_hidden(c) => {
-            // writing to a string cannot fail
-            let _ = write!(out, "<span class=\"hid\">{}</span>", escape(c));
+            put!(out, "<span class=\"hid\">{}</span>", escape(c));
         }
         c => out.push(c),
     }
@@ -31,7 +28,7 @@ pub(super) fn line(text: &str, limit: usize) -> String {
     }
     let more = chars.count();
     if more > 0 {
-        let _ = write!(
+        put!(
             out,
             "<span class=\"muted\">{}</span>",
             more_characters(more as u64)

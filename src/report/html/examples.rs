@@ -1,13 +1,11 @@
 //! Pairs worth a look: sortable rows, and the texts with differing words marked.
 
-use std::fmt::Write as _;
-
 use similar::{ChangeTag, TextDiff};
 
 use super::escape::{attribute, block, line};
-use super::{CELL, chip, maybe_percent, percent, put};
+use super::{CELL, chip, maybe_percent, percent};
 use crate::report::model::{Example, Report, Text};
-use crate::report::text::{bounded, label, more_characters, number};
+use crate::report::text::{bounded, label, more_characters, number, put};
 
 /// Characters shown of a prompt and of each response.
 const PROMPT: usize = 1_500;

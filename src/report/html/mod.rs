@@ -8,12 +8,10 @@
 mod escape;
 mod examples;
 
-use std::fmt::Write as _;
-
 use super::ReportError;
 use super::model::{Estimate, Report, Severity, Tag, VerdictKind};
 use super::plots::Plot;
-use super::text::{self, count, duration, flatten, maybe, share};
+use super::text::{self, count, duration, flatten, maybe, put, share};
 use super::words;
 use escape::{attribute, line};
 
@@ -59,12 +57,6 @@ pub(super) fn page(report: &Report, svgs: &[(Plot, String)]) -> Result<String, R
     out.push_str(rest);
     Ok(out)
 }
-
-/// Writing to a string cannot fail.
-macro_rules! put {
-    ($out:expr, $($arg:tt)*) => { let _ = write!($out, $($arg)*); };
-}
-use put;
 
 /// [`text::percent`], whose "<" is escaped.
 fn percent(value: f64) -> String {
@@ -170,10 +162,15 @@ fn tiles(out: &mut String, report: &Report) {
         (
             "flips planted as a test",
             count(report.detector.planted),
-            format!(
-                "in {}, undone before writing",
-                text::counted(u64::from(report.detector.rounds), "round")
-            ),
+            if report.detector.planted == 0 {
+                "none".to_owned()
+            } else {
+                let rounds = u64::from(report.detector.rounds);
+                format!(
+                    "in {}, undone before writing",
+                    text::counted(rounds, "round")
+                )
+            },
             "",
         ),
     ];

@@ -111,6 +111,6 @@ pub(super) fn range(bin: &LengthBin) -> String {
         (None, None) => "all".to_owned(),
         (None, Some(high)) => format!("< {}", show(high)),
         (Some(low), None) => format!("≥ {}", show(low)),
-        (Some(low), Some(high)) => format!("{}…{}", show(low), show(high)),
+        (Some(low), Some(high)) => format!("{} to {}", show(low), show(high)),
     }
 }

@@ -8,7 +8,7 @@ use super::theme::{
     round_up, stroke,
 };
 use crate::report::model::{Report, Source, Tag};
-use crate::report::text::{count, label, share};
+use crate::report::text::{count, label, put, share};
 
 /// More rows than this go only into the table.
 const ROWS: usize = 20;
@@ -41,7 +41,8 @@ pub(super) fn draw<DB: DrawingBackend>(root: &Area<DB>, report: &Report) -> Draw
         "Dot and line: mean of p_incorrect with its interval. Cross: share tagged incorrect."
             .to_owned();
     if sources.len() > ROWS {
-        below += &format!(
+        put!(
+            below,
             " The {ROWS} largest of {} sources.",
             count(sources.len() as u64)
         );

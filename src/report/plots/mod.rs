@@ -14,7 +14,6 @@ mod roc;
 mod theme;
 mod trajectories;
 
-use std::path::Path;
 use std::sync::Once;
 
 use plotters::prelude::*;
@@ -151,13 +150,6 @@ impl Plot {
         root.present()
     }
 
-    fn error(self, error: impl std::fmt::Display) -> PlotError {
-        PlotError {
-            plot: self.name(),
-            message: error.to_string(),
-        }
-    }
-
     /// The plot as an SVG document.
     pub(super) fn svg(self, report: &Report) -> Result<String, PlotError> {
         register();
@@ -180,8 +172,8 @@ impl Plot {
             .replace("opacity=\"1\" ", ""))
     }
 
-    /// Draws the plot into a PNG file, whose name must end in `.png`.
-    pub(super) fn png(self, report: &Report, path: &Path) -> Result<(), PlotError> {
+    /// The plot as a PNG file's bytes.
+    pub(super) fn png(self, report: &Report) -> Result<Vec<u8>, PlotError> {
         register();
         let (width, height) = self.size(report);
         let (wide, high) = (width * SCALE, height * SCALE);
@@ -192,10 +184,22 @@ impl Plot {
                 .map_err(|error| self.error(error))?;
         }
         let small = halve(&pixels, wide as usize, high as usize);
-        let mut file = BitMapBackend::new(path, (width * PNG_SCALE, height * PNG_SCALE));
-        file.blit_bitmap((0, 0), (width * PNG_SCALE, height * PNG_SCALE), &small)
+        // plotters encodes only into files, by their extension
+        let dir = tempfile::tempdir().map_err(|error| self.error(error))?;
+        let path = dir.path().join("plot.png");
+        let size = (width * PNG_SCALE, height * PNG_SCALE);
+        let mut file = BitMapBackend::new(&path, size);
+        file.blit_bitmap((0, 0), size, &small)
             .and_then(|()| file.present())
-            .map_err(|error| self.error(error))
+            .map_err(|error| self.error(error))?;
+        std::fs::read(&path).map_err(|error| self.error(error))
+    }
+
+    fn error(self, error: impl std::fmt::Display) -> PlotError {
+        PlotError {
+            plot: self.name(),
+            message: error.to_string(),
+        }
     }
 }
 

@@ -146,6 +146,7 @@ pub(super) struct Axes<'a> {
 }
 
 /// A number without more digits than it needs.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what plotters calls")]
 pub(super) fn plain(value: &f64) -> String {
     let text = format!("{value:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -157,6 +158,7 @@ pub(super) fn plain(value: &f64) -> String {
 }
 
 /// A share as whole per cents, with a digit when needed.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what plotters calls")]
 pub(super) fn per_cent(value: &f64) -> String {
     let text = format!("{:.1}", 100.0 * value);
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))

@@ -49,7 +49,7 @@ fn dump(browser: &str, dir: &Path, page: &str, width: u32) -> Option<String> {
         .expect("the browser starts");
     let start = Instant::now();
     while child.try_wait().expect("a child of ours").is_none() {
-        if start.elapsed() > Duration::from_secs(60) {
+        if start.elapsed() > Duration::from_mins(1) {
             let _ = child.kill();
             let _ = child.wait();
             return None;
