@@ -21,7 +21,12 @@ const FAILED: u8 = 2;
 
 /// Finds wrong and undecidable labels in preference data, says how sure it is, and keeps what it removed
 #[derive(Debug, Parser)]
-#[command(name = "prefclean", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "prefclean",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -112,7 +117,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<crate::pairs::PairsError>() {
             return error.hint().map(str::to_owned);
         }
-        cause.downcast_ref::<crate::reward::RuntimeError>().and_then(crate::reward::RuntimeError::hint)
+        cause
+            .downcast_ref::<crate::reward::RuntimeError>()
+            .and_then(crate::reward::RuntimeError::hint)
     })
 }
 
@@ -125,10 +132,10 @@ fn print(text: &str) -> std::io::Result<()> {
 }
 
 /// Colours on a terminal that wants them, at its width.
-fn table_style() -> crate::report::SummaryStyle {
+fn table_style() -> crate::report::TableStyle {
     use std::io::IsTerminal;
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    crate::report::SummaryStyle {
+    crate::report::TableStyle {
         colour: wanted && std::io::stdout().is_terminal(),
         width: None,
     }

@@ -27,7 +27,12 @@ impl TerminalProgress {
     }
 
     fn with_bar(&self, work: impl FnOnce(&mut Option<ProgressBar>)) {
-        work(&mut self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        work(
+            &mut self
+                .bar
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
     }
 }
 
@@ -37,11 +42,15 @@ impl Progress for TerminalProgress {
             return;
         }
         let template = match total {
-            Some(_) => format!("{{prefix:24}} {{bar:24}} {{percent:>3}}% {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left"),
+            Some(_) => format!(
+                "{{prefix:24}} {{bar:24}} {{percent:>3}}% {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left"
+            ),
             None => format!("{{prefix:24}} {{spinner}} {{human_pos}} {unit}, {{per_sec}}"),
         };
-        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()).with_style(style);
+        let style = ProgressStyle::with_template(&template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar =
+            ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()).with_style(style);
         bar.set_prefix(stage.to_owned());
         bar.enable_steady_tick(Duration::from_millis(200));
         self.with_bar(|slot| *slot = Some(bar));

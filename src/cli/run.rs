@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 use super::progress::TerminalProgress;
 use super::{Outcome, print};
-use crate::report::{self, Report, VerdictKind};
 use crate::filter::{Curriculum, Exchange};
 use crate::pipeline::{self, RunConfig, RunRequest};
+use crate::report::{self, Report, VerdictKind};
 use crate::reward::Device;
 
 /// Arguments of `run`.
@@ -19,6 +19,7 @@ Examples:
   prefclean run 'data/train-*.parquet' -o clean.parquet --fdr 0.05
   prefclean run pairs.jsonl.gz --run-dir audit --json
   prefclean run pairs.parquet --show-config > mine.toml")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct RunArgs {
     /// Parquet or JSON Lines files (plain, gz, zst), folders, or globs
     #[arg(required_unless_present = "show_config")]
@@ -53,7 +54,13 @@ pub struct RunArgs {
     explain: Option<String>,
 
     /// Run file: crm, independent, quick, or a TOML file; default: crm
-    #[arg(long, value_name = "NAME|FILE", default_value = "crm", hide_default_value = true, help_heading = "Settings")]
+    #[arg(
+        long,
+        value_name = "NAME|FILE",
+        default_value = "crm",
+        hide_default_value = true,
+        help_heading = "Settings"
+    )]
     pipeline: String,
 
     /// Print the checked settings as a run file and stop
@@ -196,7 +203,9 @@ impl RunArgs {
         config.seed = self.seed.unwrap_or(config.seed);
         let tokens = &mut config.tokens;
         tokens.max_length_tokens = self.max_length_tokens.unwrap_or(tokens.max_length_tokens);
-        tokens.max_response_tokens = self.max_response_tokens.unwrap_or(tokens.max_response_tokens);
+        tokens.max_response_tokens = self
+            .max_response_tokens
+            .unwrap_or(tokens.max_response_tokens);
         let pass = &mut config.second_pass;
         pass.epochs = self.epochs.unwrap_or(pass.epochs);
         if let Some(exchange) = self.exchange {
@@ -262,5 +271,9 @@ fn judge(report: &Report, fail_on: &[FailOn]) -> Outcome {
         FailOn::Incorrect => report.counts.incorrect > 0,
         FailOn::Unusable => report.counts.unusable > 0,
     });
-    if found { Outcome::Findings } else { Outcome::Done }
+    if found {
+        Outcome::Findings
+    } else {
+        Outcome::Done
+    }
 }

@@ -68,6 +68,9 @@ pub fn drop_rate(noise_rate: f64, exponent: f64, epoch: usize, ramp_epochs: usiz
 /// # Shapes
 /// `ties`: `[n_pairs]`, a hash of each pair's id; also what the shuffle starts
 /// from, so that the plan does not depend on the order of rows.
+///
+/// # Panics
+/// With more pairs than 32 bits count.
 #[must_use]
 pub fn plan_epoch(
     curriculum: Curriculum,
@@ -161,12 +164,12 @@ mod tests {
 
     /// Noise kept by a perfect model with a fifth of the labels wrong, for each curriculum.
     fn noise_kept(curriculum: Curriculum) -> f64 {
-        let n = 1000;
-        let wrong = |i: usize| i % 5 == 0;
+        let n: u16 = 1000;
+        let wrong = |i: u16| i.is_multiple_of(5);
         let margins: Vec<f32> = (0..n)
-            .map(|i| if wrong(i) { -1.0 } else { 1.0 } + (i as f32) * 1e-5)
+            .map(|i| if wrong(i) { -1.0 } else { 1.0 } + f32::from(i) * 1e-5)
             .collect();
-        let ties: Vec<u64> = (0..n as u64)
+        let ties: Vec<u64> = (0..u64::from(n))
             .map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15))
             .collect();
         let previous = PreviousMargins {
@@ -182,23 +185,22 @@ mod tests {
             0.2,
             7,
         );
-        let mut kept = vec![false; n];
-        match &plan.selection {
-            Some(selection) => kept.clone_from(&selection.for_a),
-            None => {
-                for batch in plan.order.chunks(BATCH) {
-                    let own: Vec<f32> = batch.iter().map(|&i| margins[i as usize]).collect();
-                    let own_ties: Vec<u64> = batch.iter().map(|&i| ties[i as usize]).collect();
-                    let picked = select(Exchange::PeerReview, &own, &own, &own_ties, 0.2);
-                    for (&i, keep) in batch.iter().zip(picked.for_a) {
-                        kept[i as usize] = keep;
-                    }
+        let mut kept = vec![false; margins.len()];
+        if let Some(selection) = &plan.selection {
+            kept.clone_from(&selection.for_a);
+        } else {
+            for batch in plan.order.chunks(BATCH) {
+                let own: Vec<f32> = batch.iter().map(|&i| margins[i as usize]).collect();
+                let own_ties: Vec<u64> = batch.iter().map(|&i| ties[i as usize]).collect();
+                let picked = select(Exchange::PeerReview, &own, &own, &own_ties, 0.2);
+                for (&i, keep) in batch.iter().zip(picked.for_a) {
+                    kept[i as usize] = keep;
                 }
             }
         }
-        let all = kept.iter().filter(|&&k| k).count();
-        let bad = (0..n).filter(|&i| kept[i] && wrong(i)).count();
-        bad as f64 / all as f64
+        let count =
+            |keep: &dyn Fn(u16) -> bool| (0..n).filter(|&i| keep(i)).map(|_| 1.0).sum::<f64>();
+        count(&|i| kept[usize::from(i)] && wrong(i)) / count(&|i| kept[usize::from(i)])
     }
 
     #[test]
@@ -212,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_stage_grows_by_a_quarter_an_epoch() {
-        let margins: Vec<f32> = (0..100).map(|i| i as f32).collect();
+        let margins: Vec<f32> = (0..100u8).map(f32::from).collect();
         let ties: Vec<u64> = (0..100).collect();
         let previous = PreviousMargins {
             a: &margins,

@@ -226,19 +226,19 @@ impl RunConfig {
             name: name_or_path.to_owned(),
             reason,
         };
-        let text = match SHIPPED.iter().find(|(name, _)| *name == name_or_path) {
-            Some((_, text)) => (*text).to_owned(),
-            None => {
-                let path = Path::new(name_or_path);
-                if !path.exists() && path.extension().is_none() {
-                    let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-                    return Err(failed(format!(
-                        "no such file, and the pipelines are {}",
-                        names.join(", ")
-                    )));
-                }
-                std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?
+        let shipped = SHIPPED.iter().find(|(name, _)| *name == name_or_path);
+        let text = if let Some((_, text)) = shipped {
+            (*text).to_owned()
+        } else {
+            let path = Path::new(name_or_path);
+            if !path.exists() && path.extension().is_none() {
+                let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+                return Err(failed(format!(
+                    "no such file, and the pipelines are {}",
+                    names.join(", ")
+                )));
             }
+            std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?
         };
         toml::from_str(&text).map_err(|error| failed(error.to_string().trim_end().to_owned()))
     }

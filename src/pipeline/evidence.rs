@@ -35,6 +35,17 @@ pub struct RowEvidence {
     pub state: RowState,
 }
 
+impl RowEvidence {
+    /// Position in [`Evidence::pairs`], where the row was trained on.
+    #[must_use]
+    pub fn trained(&self) -> Option<usize> {
+        match self.state {
+            RowState::Trained(pair) => Some(pair as usize),
+            _ => None,
+        }
+    }
+}
+
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowState {
@@ -85,15 +96,6 @@ impl Evidence {
         match row.state {
             RowState::Unusable(id, _) | RowState::Undecidable(id) => id,
             RowState::Trained(pair) => self.pairs[pair as usize].id,
-        }
-    }
-
-    /// Position of a row's pair in [`Evidence::pairs`], where it was trained on.
-    #[must_use]
-    pub fn trained(&self, row: &RowEvidence) -> Option<usize> {
-        match row.state {
-            RowState::Trained(pair) => Some(pair as usize),
-            _ => None,
         }
     }
 

@@ -10,7 +10,9 @@ use super::outcome::Outcome;
 use super::reporting::{self, Written};
 use super::{review, tables};
 use crate::filter::Exchange;
-use crate::pairs::{Decision, Extra, FilterOptions, PairSource, ParquetSink, WriteCounts, write_filtered};
+use crate::pairs::{
+    Decision, Extra, FilterOptions, PairSource, ParquetSink, WriteCounts, write_filtered,
+};
 use crate::progress::Progress;
 use crate::report::{self, Report};
 
@@ -34,7 +36,8 @@ pub(super) fn finish(
     let start = Instant::now();
     progress.begin("tagging and writing", None, "files");
     let config = &manifest.config;
-    let filtered = config.second_pass.exchange != Exchange::Independent && manifest.facts.drop_noise_rate > 0.0;
+    let filtered = config.second_pass.exchange != Exchange::Independent
+        && manifest.facts.drop_noise_rate > 0.0;
     let outcome = Outcome::new(evidence, config, filtered);
     let mut written = Written::default();
     let counts = write_rows(source, evidence, &outcome, &manifest, run_dir)?;
@@ -43,13 +46,24 @@ pub(super) fn finish(
     }
     progress.advance(1);
     write_tables(source, evidence, &outcome, run_dir, &mut written)?;
-    written.add(&run_dir.join("removed.parquet"), "rows left out, whole, with reason", Some(counts.removed));
+    written.add(
+        &run_dir.join("removed.parquet"),
+        "rows left out, whole, with reason",
+        Some(counts.removed),
+    );
     progress.advance(3);
     let examples = reporting::examples(source, evidence, &outcome)?;
     review::write(&run_dir.join("review.csv"), &examples.review)?;
-    written.add(&run_dir.join("review.csv"), "pairs most worth a person's look", Some(examples.review.len() as u64));
+    written.add(
+        &run_dir.join("review.csv"),
+        "pairs most worth a person's look",
+        Some(examples.review.len() as u64),
+    );
     progress.advance(1);
-    manifest.facts.timings.retain(|timing| timing.stage != "tagging and writing");
+    manifest
+        .facts
+        .timings
+        .retain(|timing| timing.stage != "tagging and writing");
     manifest.facts.timings.push(report::Timing {
         stage: "tagging and writing".into(),
         seconds: start.elapsed().as_secs_f64(),
@@ -59,11 +73,22 @@ pub(super) fn finish(
         ("report.md", "the report for a pull request"),
         ("report.json", "the report for programs"),
         ("plots", "plots as SVG and PNG"),
-        ("manifest.json", "settings, digests, versions, seeds, timings"),
+        (
+            "manifest.json",
+            "settings, digests, versions, seeds, timings",
+        ),
     ] {
         written.add(&run_dir.join(name), holds, None);
     }
-    let report = reporting::build(source, evidence, &outcome, &manifest, counts, examples.report, written)?;
+    let report = reporting::build(
+        source,
+        evidence,
+        &outcome,
+        &manifest,
+        counts,
+        examples.report,
+        written,
+    )?;
     report::write(run_dir, &report, progress)?;
     manifest.write(run_dir)?;
     progress.end();
@@ -94,7 +119,7 @@ fn write_rows(
             let reason = outcome.reason_of(row).unwrap_or("unknown").to_owned();
             return Decision::Remove { reason, tag };
         }
-        let pair = evidence.trained(row);
+        let pair = row.trained();
         Decision::Keep(Extra {
             pair_id: evidence.id_of(row),
             tag,
@@ -112,11 +137,17 @@ fn write_tables(
     run_dir: &Path,
     written: &mut Written,
 ) -> Result<(), PipelineError> {
-    let inputs: Vec<String> = source.inputs().iter().map(|input| input.path.display().to_string()).collect();
+    let inputs: Vec<String> = source
+        .inputs()
+        .iter()
+        .map(|input| input.path.display().to_string())
+        .collect();
     let mut table = |name: &str,
                      holds: &str,
                      rows: u64,
-                     batches: &mut dyn Iterator<Item = Result<arrow::array::RecordBatch, arrow::error::ArrowError>>|
+                     batches: &mut dyn Iterator<
+        Item = Result<arrow::array::RecordBatch, arrow::error::ArrowError>,
+    >|
      -> Result<(), PipelineError> {
         let path = run_dir.join(name);
         let mut sink = None;

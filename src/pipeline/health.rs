@@ -40,7 +40,8 @@ pub fn health(
         epochs,
         warnings: Vec::new(),
     };
-    if exchange == Exchange::PeerReview && health.overlap.is_some_and(|overlap| overlap > CONVERGED) {
+    if exchange == Exchange::PeerReview && health.overlap.is_some_and(|overlap| overlap > CONVERGED)
+    {
         health.warnings.push(
             "The two models select almost the same pairs: peer review has become self review. \
              Different backbones for the two models would help."
@@ -55,7 +56,10 @@ pub fn health(
             100.0 * gap.abs()
         ));
     }
-    if let Some(share) = health.dominance.filter(|share| (share - 0.5).abs() > DOMINANT - 0.5) {
+    if let Some(share) = health
+        .dominance
+        .filter(|share| (share - 0.5).abs() > DOMINANT - 0.5)
+    {
         let who = if share > 0.5 { "a" } else { "b" };
         health.warnings.push(format!(
             "Model {who} accounts for {:.0}% of the spread of the margins: it decides almost alone.",
@@ -65,14 +69,23 @@ pub fn health(
     health
 }
 
-fn epoch_health(dynamics: &Dynamics, planted: &[bool], epoch: usize, exchange: Exchange) -> HealthEpoch {
+fn epoch_health(
+    dynamics: &Dynamics,
+    planted: &[bool],
+    epoch: usize,
+    exchange: Exchange,
+) -> HealthEpoch {
     let [a, b] = [0, 1].map(|model| dynamics.selected(model, epoch));
     let margins = [0, 1].map(|model| dynamics.online(model, epoch));
     let rate = dynamics.drop_rates[epoch];
     let filtered = exchange != Exchange::Independent && rate > 0.0;
     HealthEpoch {
         epoch: u32::try_from(epoch).expect("epochs are few"),
-        drop_rate: if exchange == Exchange::Independent { 0.0 } else { rate },
+        drop_rate: if exchange == Exchange::Independent {
+            0.0
+        } else {
+            rate
+        },
         spearman: spearman(&wide(margins[0]), &wide(margins[1])),
         overlap: filtered.then(|| jaccard(a, b)).flatten(),
         planted_kept_a: share(a, planted),
@@ -96,7 +109,11 @@ pub fn accuracy(margins: &[f32]) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "counts of pairs")]
 fn share(selected: &[bool], marked: &[bool]) -> Option<f64> {
     let all = marked.iter().filter(|&&m| m).count();
-    let kept = selected.iter().zip(marked).filter(|&(&s, &m)| s && m).count();
+    let kept = selected
+        .iter()
+        .zip(marked)
+        .filter(|&(&s, &m)| s && m)
+        .count();
     (all > 0).then(|| kept as f64 / all as f64)
 }
 

@@ -102,7 +102,13 @@ pub fn ingest(
         }
         let encoded: Vec<Option<Vec<[Encoded; 2]>>> = chunk
             .par_iter()
-            .map(|row| row.pair.as_ref().ok().map(|pair| encode(pair, encoders)).transpose())
+            .map(|row| {
+                row.pair
+                    .as_ref()
+                    .ok()
+                    .map(|pair| encode(pair, encoders))
+                    .transpose()
+            })
             .collect::<Result<_, _>>()?;
         for (row, sides) in chunk.iter().zip(encoded) {
             let state = match (&row.pair, sides) {
@@ -110,7 +116,16 @@ pub fn ingest(
                     let index = usize::try_from(row.at.index).expect("rows fit the address space");
                     let lookup = |of: &[Option<u32>]| of.get(index).copied().flatten();
                     let groups = [lookup(&source_of), lookup(&cap_group_of)];
-                    add_pair(&mut ingested, &mut builders, backbone_of, config, row, pair, &sides, groups)?
+                    add_pair(
+                        &mut ingested,
+                        &mut builders,
+                        backbone_of,
+                        config,
+                        row,
+                        pair,
+                        &sides,
+                        groups,
+                    )?
                 }
                 (Err(reason), _) => RowState::Unusable(row.id, *reason),
                 (Ok(_), None) => unreachable!("every readable pair was tokenized"),
@@ -137,7 +152,10 @@ fn encode(pair: &RawPair, encoders: &[TextEncoder]) -> Result<Vec<[Encoded; 2]>,
     Ok(sides.collect::<Result<_, _>>()?)
 }
 
-#[expect(clippy::too_many_arguments, reason = "one row's parts, taken apart once")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one row's parts, taken apart once"
+)]
 fn add_pair(
     ingested: &mut Ingested,
     builders: &mut [TextsBuilder],
@@ -155,7 +173,8 @@ fn add_pair(
             Overlong::TruncateLeft => {
                 ingested.cut.texts += texts_cut;
                 ingested.cut.pairs += 1;
-                ingested.cut.response_pairs += u64::from(sides[0].iter().any(|side| side.response_cut));
+                ingested.cut.response_pairs +=
+                    u64::from(sides[0].iter().any(|side| side.response_cut));
             }
             Overlong::Drop => return Ok(RowState::Unusable(row.id, UnusableReason::TooLong)),
             Overlong::Error => {
@@ -171,10 +190,14 @@ fn add_pair(
     for (builder, [chosen, rejected]) in builders.iter_mut().zip(sides) {
         by_backbone.push([builder.add(chosen)?, builder.add(rejected)?]);
     }
-    if by_backbone.iter().all(|[chosen, rejected]| chosen == rejected) {
+    if by_backbone
+        .iter()
+        .all(|[chosen, rejected]| chosen == rejected)
+    {
         return Ok(RowState::Undecidable(row.id));
     }
-    let characters = |text: &str| i64::try_from(text.trim().chars().count()).expect("a text fits in memory");
+    let characters =
+        |text: &str| i64::try_from(text.trim().chars().count()).expect("a text fits in memory");
     let position = u32::try_from(ingested.pairs.len()).expect("pairs are counted in 32 bits");
     ingested.pairs.push(IngestedPair {
         id: row.id,
@@ -197,7 +220,10 @@ fn source_column(source: &PairSource, config: &RunConfig) -> Result<Option<Strin
 }
 
 /// Distinct values of a column in order of appearance, and each row's position among them.
-pub(super) fn intern(source: &PairSource, column: Option<&str>) -> Result<(Vec<String>, Vec<Option<u32>>), PipelineError> {
+pub(super) fn intern(
+    source: &PairSource,
+    column: Option<&str>,
+) -> Result<(Vec<String>, Vec<Option<u32>>), PipelineError> {
     use arrow::array::Array;
 
     let Some(column) = column else {
@@ -209,7 +235,9 @@ pub(super) fn intern(source: &PairSource, column: Option<&str>) -> Result<(Vec<S
     for batch in source.batches_of([column])? {
         let batch = batch?;
         let Some(values) = batch.text_column(column) else {
-            return Err(PipelineError::Config(format!("column `{column}` holds no text or numbers to group by")));
+            return Err(PipelineError::Config(format!(
+                "column `{column}` holds no text or numbers to group by"
+            )));
         };
         for i in 0..values.len() {
             if values.is_null(i) {

@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, UInt8Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{
+    DataType, Float32Type, Float64Type, Int64Type, UInt8Type, UInt32Type, UInt64Type,
+};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -28,12 +30,15 @@ fn broken(path: &Path, reason: impl std::fmt::Display) -> PipelineError {
     }
 }
 
-fn batches(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>>, PipelineError> {
+fn batches(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>>, PipelineError> {
     let file = File::open(path).map_err(|source| PipelineError::Folder {
         path: path.to_owned(),
         source,
     })?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(ParquetRecordBatchReaderBuilder::build);
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build);
     reader.map_err(|error| broken(path, error))
 }
 
@@ -46,7 +51,9 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array, Arrow
 }
 
 fn texts(batch: &RecordBatch, name: &str) -> Result<arrow::array::StringArray, ArrowError> {
-    Ok(cast(column(batch, name)?, &DataType::Utf8)?.as_string::<i32>().clone())
+    Ok(cast(column(batch, name)?, &DataType::Utf8)?
+        .as_string::<i32>()
+        .clone())
 }
 
 /// A column of numbers of one type.
@@ -54,7 +61,9 @@ macro_rules! numbers {
     ($batch:expr, $name:expr, $kind:ty) => {
         column($batch, $name)?
             .as_primitive_opt::<$kind>()
-            .ok_or_else(|| ArrowError::SchemaError(format!("column `{}` has another type", $name)))?
+            .ok_or_else(|| {
+                ArrowError::SchemaError(format!("column `{}` has another type", $name))
+            })?
     };
 }
 
@@ -62,39 +71,59 @@ macro_rules! numbers {
 ///
 /// # Errors
 /// When a table is missing or damaged, or the inputs are not those of the run.
-pub(super) fn load(run_dir: &Path, manifest: &Manifest, source: &PairSource) -> Result<Evidence, PipelineError> {
+pub(super) fn load(
+    run_dir: &Path,
+    manifest: &Manifest,
+    source: &PairSource,
+) -> Result<Evidence, PipelineError> {
     let path = run_dir.join("tags.parquet");
     let mut rows = Vec::new();
     let mut records: Vec<(PairId, f64, u8, Option<f32>, i64)> = Vec::new();
     for batch in batches(&path)? {
         batch
             .and_then(|batch| read_tags(&batch, source, &mut rows, &mut records))
-           .map_err(|error| broken(&path, error))?;
+            .map_err(|error| broken(&path, error))?;
     }
     if rows.len() as u64 != source.rows() {
-        return Err(broken(&path, format!("it has {} rows, the inputs have {}", rows.len(), source.rows())));
+        return Err(broken(
+            &path,
+            format!(
+                "it has {} rows, the inputs have {}",
+                rows.len(),
+                source.rows()
+            ),
+        ));
     }
-    let positions: HashMap<PairId, usize> = records.iter().enumerate().map(|(i, record)| (record.0, i)).collect();
+    let positions: HashMap<PairId, usize> = records
+        .iter()
+        .enumerate()
+        .map(|(i, record)| (record.0, i))
+        .collect();
     let dynamics = read_dynamics(&run_dir.join("dynamics.parquet"), &positions)?;
     let planted = read_planted(&run_dir.join("planted.parquet"))?;
     let (sources, source_of) = intern(source, manifest.facts.source_column.as_deref())?;
     let cap_column = Some(manifest.config.data.cap_column.as_str()).filter(|name| !name.is_empty());
     let (cap_groups, cap_group_of) = intern(source, cap_column)?;
-    let row_of = rows.iter().enumerate().filter(|(_, row): &(usize, &RowEvidence)| matches!(row.state, RowState::Trained(_)));
+    let row_of = rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row): &(usize, &RowEvidence)| matches!(row.state, RowState::Trained(_)));
     let pairs = records
         .into_iter()
         .zip(row_of)
         .enumerate()
-        .map(|(i, ((id, score, round, margin_cross_fit, length_difference), (row, _)))| PairRecord {
-            id,
-            score,
-            round,
-            signals: pair_signals(&dynamics, i),
-            margin_cross_fit,
-            length_difference,
-            source: source_of.get(row).copied().flatten(),
-            cap_group: cap_group_of.get(row).copied().flatten(),
-        })
+        .map(
+            |(i, ((id, score, round, margin_cross_fit, length_difference), (row, _)))| PairRecord {
+                id,
+                score,
+                round,
+                signals: pair_signals(&dynamics, i),
+                margin_cross_fit,
+                length_difference,
+                source: source_of.get(row).copied().flatten(),
+                cap_group: cap_group_of.get(row).copied().flatten(),
+            },
+        )
         .collect();
     Ok(Evidence {
         rows,
@@ -107,7 +136,8 @@ pub(super) fn load(run_dir: &Path, manifest: &Manifest, source: &PairSource) -> 
 }
 
 fn parse<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, ArrowError> {
-    text.parse().map_err(|error: T::Err| ArrowError::ParseError(error.to_string()))
+    text.parse()
+        .map_err(|error: T::Err| ArrowError::ParseError(error.to_string()))
 }
 
 fn read_tags(
@@ -116,7 +146,12 @@ fn read_tags(
     rows: &mut Vec<RowEvidence>,
     records: &mut Vec<(PairId, f64, u8, Option<f32>, i64)>,
 ) -> Result<(), ArrowError> {
-    let inputs: HashMap<String, u32> = source.inputs().iter().map(|input| input.path.display().to_string()).zip(0..).collect();
+    let inputs: HashMap<String, u32> = source
+        .inputs()
+        .iter()
+        .map(|input| input.path.display().to_string())
+        .zip(0..)
+        .collect();
     let (ids, paths) = (texts(batch, "pair_id")?, texts(batch, "input")?);
     let (tags, reasons) = (texts(batch, "tag")?, texts(batch, "reason")?);
     let row = numbers!(batch, "row", UInt64Type);
@@ -127,18 +162,26 @@ fn read_tags(
     for i in 0..batch.num_rows() {
         let id: PairId = parse(ids.value(i))?;
         let state = match parse(tags.value(i))? {
-            Tag::Unusable | Tag::Tie => RowState::Unusable(id, parse::<UnusableReason>(reasons.value(i))?),
+            Tag::Unusable | Tag::Tie => {
+                RowState::Unusable(id, parse::<UnusableReason>(reasons.value(i))?)
+            }
             Tag::Undecidable => RowState::Undecidable(id),
             Tag::Robust | Tag::Ambiguous | Tag::Incorrect => {
                 let margin = cross_fit.is_valid(i).then(|| cross_fit.value(i));
                 let position = u32::try_from(records.len()).expect("pairs are counted in 32 bits");
-                records.push((id, score.value(i), round.value(i), margin, difference.value(i)));
+                records.push((
+                    id,
+                    score.value(i),
+                    round.value(i),
+                    margin,
+                    difference.value(i),
+                ));
                 RowState::Trained(position)
             }
         };
-        let input = inputs
-            .get(paths.value(i))
-            .ok_or_else(|| ArrowError::ParseError(format!("`{}` is not among the inputs", paths.value(i))))?;
+        let input = inputs.get(paths.value(i)).ok_or_else(|| {
+            ArrowError::ParseError(format!("`{}` is not among the inputs", paths.value(i)))
+        })?;
         rows.push(RowEvidence {
             input: *input,
             row: row.value(i),
@@ -148,7 +191,10 @@ fn read_tags(
     Ok(())
 }
 
-fn read_dynamics(path: &Path, positions: &HashMap<PairId, usize>) -> Result<Dynamics, PipelineError> {
+fn read_dynamics(
+    path: &Path,
+    positions: &HashMap<PairId, usize>,
+) -> Result<Dynamics, PipelineError> {
     let mut cells: Vec<(usize, usize, usize, [f32; 2], bool)> = Vec::new();
     let mut n_epochs = 0;
     for batch in batches(path)? {
@@ -160,13 +206,19 @@ fn read_dynamics(path: &Path, positions: &HashMap<PairId, usize>) -> Result<Dyna
             let selected = column(&batch, "selected_by_peer")?.as_boolean();
             for i in 0..batch.num_rows() {
                 let id: PairId = parse(ids.value(i))?;
-                let pair = *positions
-                    .get(&id)
-                    .ok_or_else(|| ArrowError::ParseError(format!("pair `{id}` is not in tags.parquet")))?;
+                let pair = *positions.get(&id).ok_or_else(|| {
+                    ArrowError::ParseError(format!("pair `{id}` is not in tags.parquet"))
+                })?;
                 let epoch = epoch.value(i) as usize;
                 n_epochs = n_epochs.max(epoch + 1);
                 let model = usize::from(models.value(i) == "b");
-                cells.push((pair, model, epoch, [online.value(i), end.value(i)], selected.value(i)));
+                cells.push((
+                    pair,
+                    model,
+                    epoch,
+                    [online.value(i), end.value(i)],
+                    selected.value(i),
+                ));
             }
             Ok(())
         };
@@ -174,7 +226,13 @@ fn read_dynamics(path: &Path, positions: &HashMap<PairId, usize>) -> Result<Dyna
     }
     let n_pairs = positions.len();
     if n_epochs == 0 || cells.len() != n_pairs * n_epochs * 2 {
-        return Err(broken(path, format!("{} cells for {n_pairs} pairs and {n_epochs} epochs", cells.len())));
+        return Err(broken(
+            path,
+            format!(
+                "{} cells for {n_pairs} pairs and {n_epochs} epochs",
+                cells.len()
+            ),
+        ));
     }
     let empty = ModelDynamics {
         margin_online: vec![0.0; n_pairs * n_epochs],

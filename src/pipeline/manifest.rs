@@ -79,10 +79,11 @@ impl Manifest {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, run_dir: &Path) -> Result<(), PipelineError> {
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| PipelineError::Manifest {
-            path: Self::path(run_dir),
-            reason: error.to_string(),
-        })?;
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|error| PipelineError::Manifest {
+                path: Self::path(run_dir),
+                reason: error.to_string(),
+            })?;
         text.push(b'\n');
         Ok(atomic_write(&Self::path(run_dir), &text)?)
     }
@@ -96,8 +97,12 @@ impl Manifest {
         let Ok(text) = std::fs::read(&path) else {
             return Err(PipelineError::NoRun(run_dir.to_owned()));
         };
-        let failed = |reason: String| PipelineError::Manifest { path: path.clone(), reason };
-        let manifest: Self = serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
+        let failed = |reason: String| PipelineError::Manifest {
+            path: path.clone(),
+            reason,
+        };
+        let manifest: Self =
+            serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
         if manifest.schema_version != SCHEMA_VERSION {
             return Err(failed(format!(
                 "`schema_version` is {}, this program reads {SCHEMA_VERSION}",

@@ -98,7 +98,9 @@ pub enum PipelineError {
         rows: usize,
     },
     /// A text is too long and the policy says so.
-    #[error("pair `{pair}` in row {row}: a text is longer than {limit} tokens, and `tokens.overlong` is `error`")]
+    #[error(
+        "pair `{pair}` in row {row}: a text is longer than {limit} tokens, and `tokens.overlong` is `error`"
+    )]
     TooLong {
         /// The pair.
         pair: PairId,
@@ -132,10 +134,19 @@ impl PipelineError {
             Self::Setup(error) => error.hint(),
             Self::Graph(error) => error.hint().map(str::to_owned),
             Self::Reward(RewardError::Runtime(error)) => error.hint(),
-            Self::Config(_) => Some("`prefclean run --show-config` prints the settings, docs/run-file.md explains them".into()),
-            Self::NoPairs { .. } => Some("`removed.parquet` is not written; check the columns with `--columns`".into()),
-            Self::InputChanged(_) => Some("run `prefclean run` again: its tags belong to the old content".into()),
-            Self::NoRun(_) => Some("name the folder that `prefclean run` wrote, NAME.prefclean".into()),
+            Self::Config(_) => Some(
+                "`prefclean run --show-config` prints the settings, docs/run-file.md explains them"
+                    .into(),
+            ),
+            Self::NoPairs { .. } => {
+                Some("`removed.parquet` is not written; check the columns with `--columns`".into())
+            }
+            Self::InputChanged(_) => {
+                Some("run `prefclean run` again: its tags belong to the old content".into())
+            }
+            Self::NoRun(_) => {
+                Some("name the folder that `prefclean run` wrote, NAME.prefclean".into())
+            }
             _ => None,
         }
     }

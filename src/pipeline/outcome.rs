@@ -3,11 +3,11 @@
 use super::config::RunConfig;
 use super::evidence::{Evidence, RowEvidence, RowState};
 use super::training::derive;
+use crate::report::Estimate;
 use crate::tags::assign::{CapWarning, PairEvidence, assign, cap_removal};
 use crate::tags::calibrate::{CalibrationOptions, OtherEvidence};
 use crate::tags::noise::{ConfidentJoint, GaussianMixture};
 use crate::tags::signals::p_chosen;
-use crate::report::Estimate;
 use crate::tags::{Calibration, Decision, Tag};
 
 /// What the tag stage decided.
@@ -59,7 +59,8 @@ impl Outcome {
     pub fn new(evidence: &Evidence, config: &RunConfig, filtered: bool) -> Self {
         let (planted, unplanted) = evidence.scores();
         let options = calibration_options(config);
-        let calibration = Calibration::new(&planted, &unplanted, other_evidence(evidence), &options);
+        let calibration =
+            Calibration::new(&planted, &unplanted, other_evidence(evidence), &options);
         let epochs = u32::try_from(evidence.dynamics.n_epochs).expect("epochs are few");
         let pairs: Vec<PairEvidence> = evidence
             .pairs
@@ -77,14 +78,23 @@ impl Outcome {
         let sources: Vec<String> = evidence
             .pairs
             .iter()
-            .map(|pair| pair.cap_group.map_or_else(String::new, |i| evidence.cap_groups[i as usize].clone()))
+            .map(|pair| {
+                pair.cap_group
+                    .map_or_else(String::new, |i| evidence.cap_groups[i as usize].clone())
+            })
             .collect();
         let mut rules = config.tags.clone();
         if capped {
             rules.max_remove_per_source.get_or_insert(rules.max_remove);
         }
         let sources = capped.then_some(sources.as_slice());
-        let removal = cap_removal(&decisions, sources, &[Tag::Incorrect], decisions.len(), &rules);
+        let removal = cap_removal(
+            &decisions,
+            sources,
+            &[Tag::Incorrect],
+            decisions.len(),
+            &rules,
+        );
         Self {
             calibration,
             decisions,
@@ -109,7 +119,9 @@ impl Outcome {
         match row.state {
             RowState::Unusable(_, reason) => Some(reason.code()),
             RowState::Undecidable(_) => Some("identical-after-truncation"),
-            RowState::Trained(pair) => self.decisions[pair as usize].reason.map(crate::tags::EvidenceCode::as_str),
+            RowState::Trained(pair) => self.decisions[pair as usize]
+                .reason
+                .map(crate::tags::EvidenceCode::as_str),
         }
     }
 
@@ -126,7 +138,9 @@ impl Outcome {
     /// Calibrated probability that a trained pair's label is wrong; `None` where nothing can be told.
     #[must_use]
     pub fn p_incorrect(&self, pair: usize) -> Option<f64> {
-        self.calibration.as_ref().map(|_| self.decisions[pair].p_incorrect)
+        self.calibration
+            .as_ref()
+            .map(|_| self.decisions[pair].p_incorrect)
     }
 
     /// Estimated share of right labels among the pairs tagged incorrect, up to its upper bound.
@@ -134,18 +148,15 @@ impl Outcome {
     pub fn fdr_estimate(&self, fdr: f64) -> Option<Estimate> {
         let calibration = self.calibration.as_ref()?;
         let threshold = calibration.threshold(fdr)?;
-        let point = calibration.fdr.iter().find(|point| point.threshold >= threshold)?;
+        let point = calibration
+            .fdr
+            .iter()
+            .find(|point| point.threshold >= threshold)?;
         Some(Estimate {
             value: point.estimate,
             low: 0.0,
             high: point.upper,
             level: calibration.options.level,
         })
-    }
-
-    /// Whether the models can tell wrong labels from right ones.
-    #[must_use]
-    pub fn can_tell(&self) -> bool {
-        self.calibration.as_ref().is_some_and(|c| c.verdict.can_tell())
     }
 }

@@ -22,7 +22,8 @@ const MOST: f64 = 0.3;
 )]
 pub fn draw_plantings(ids: &[PairId], config: &PlantingConfig, seed: u64) -> [Vec<bool>; ROUNDS] {
     let n = ids.len();
-    let wanted = ((config.share * n as f64).round() as usize).clamp(config.at_least, config.at_most);
+    let wanted =
+        ((config.share * n as f64).round() as usize).clamp(config.at_least, config.at_most);
     let wanted = wanted.min((MOST * n as f64) as usize);
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by_cached_key(|&i| (ids[i].content.seeded_hash(seed), ids[i]));
@@ -51,7 +52,11 @@ mod tests {
         (0..n)
             .map(|i| {
                 let (content, orientation) = ContentId::of("p", &format!("a{}", i / 2), "b");
-                PairId { content, orientation, repeat: (i % 2) as u32 }
+                PairId {
+                    content,
+                    orientation,
+                    repeat: u32::from(i % 2 == 1),
+                }
             })
             .collect()
     }

@@ -10,8 +10,9 @@ use super::outcome::Outcome;
 use super::summaries;
 use crate::pairs::{PairSource, RawPair, WriteCounts};
 use crate::report::{
-    Counts, Dataset, Detector, Estimate, Example, Examples, Finding, Named, NoiseRate, OutputFile, PairTrajectory,
-    Range, ReasonCount, Report, RocPoint, SCHEMA_VERSION, Severity, Text, Trajectories, Verdict, VerdictKind,
+    Counts, Dataset, Detector, Estimate, Example, Examples, Finding, Named, NoiseRate, OutputFile,
+    PairTrajectory, Range, ReasonCount, Report, RocPoint, SCHEMA_VERSION, Severity, Text,
+    Trajectories, Verdict, VerdictKind,
 };
 use crate::tags::calibrate::Measured;
 use crate::tags::metrics::roc_curve;
@@ -61,7 +62,11 @@ pub(super) fn examples(
     let suspicious: Vec<usize> = order.iter().take(REVIEWED).copied().collect();
     let trusted: Vec<usize> = order.iter().rev().take(EXAMPLES).copied().collect();
     let fluctuation = |i: usize| mean(&evidence.pairs[i].signals, |s| s.fluctuation);
-    order.sort_by(|&i, &j| fluctuation(j).total_cmp(&fluctuation(i)).then(suspicion(j).total_cmp(&suspicion(i))));
+    order.sort_by(|&i, &j| {
+        fluctuation(j)
+            .total_cmp(&fluctuation(i))
+            .then(suspicion(j).total_cmp(&suspicion(i)))
+    });
     let fluctuating: Vec<usize> = order.into_iter().take(EXAMPLES).collect();
 
     let mut texts: HashMap<usize, Option<(usize, RawPair)>> = HashMap::new();
@@ -78,7 +83,10 @@ pub(super) fn examples(
             && let Some(slot) = texts.get_mut(&(pair as usize))
             && let Ok(raw) = row.pair
         {
-            *slot = Some((usize::try_from(row.at.index).expect("rows fit the address space"), raw));
+            *slot = Some((
+                usize::try_from(row.at.index).expect("rows fit the address space"),
+                raw,
+            ));
             left -= 1;
         }
     }
@@ -87,7 +95,14 @@ pub(super) fn examples(
             .iter()
             .filter_map(|&pair| {
                 let (row, raw) = texts.get(&pair)?.as_ref()?;
-                Some(example(source, evidence, outcome, pair, &evidence.rows[*row], raw))
+                Some(example(
+                    source,
+                    evidence,
+                    outcome,
+                    pair,
+                    &evidence.rows[*row],
+                    raw,
+                ))
             })
             .collect()
     };
@@ -118,7 +133,10 @@ fn example(
     let decision = &outcome.decisions[pair];
     Example {
         pair_id: record.id.to_string(),
-        input: source.inputs()[row.input as usize].path.display().to_string(),
+        input: source.inputs()[row.input as usize]
+            .path
+            .display()
+            .to_string(),
         row: row.row,
         tag: decision.tag,
         removed: outcome.removed(row),
@@ -127,7 +145,11 @@ fn example(
         fluctuation: mean(&record.signals, |s| s.fluctuation),
         confidence: [record.signals[0].confidence, record.signals[1].confidence],
         reason: outcome.reason_of(row).map(str::to_owned),
-        evidence_codes: decision.evidence_codes.iter().map(|code| code.as_str().to_owned()).collect(),
+        evidence_codes: decision
+            .evidence_codes
+            .iter()
+            .map(|code| code.as_str().to_owned())
+            .collect(),
         evidence: evidence_words(evidence, outcome, pair),
         loss: summaries::pair_losses(&evidence.dynamics, pair),
         prompt: Text::tail(raw.prompt.trim(), SHOWN[0]),
@@ -144,7 +166,12 @@ pub(super) fn evidence_words(evidence: &Evidence, outcome: &Outcome, pair: usize
         "More suspicious than {:.1}% of the pairs.",
         100.0 * decision.suspicion
     )];
-    words.extend(decision.evidence_codes.iter().map(|code| sentence(code.explanation())));
+    words.extend(
+        decision
+            .evidence_codes
+            .iter()
+            .map(|code| sentence(code.explanation())),
+    );
     let [a, b] = &record.signals;
     let epochs = evidence.dynamics.n_epochs;
     words.push(format!(
@@ -162,7 +189,10 @@ pub(super) fn evidence_words(evidence: &Evidence, outcome: &Outcome, pair: usize
 
 fn sentence(words: &str) -> String {
     let mut letters = words.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let first = letters
+        .next()
+        .map(|c| c.to_uppercase().to_string())
+        .unwrap_or_default();
     format!("{first}{}.", letters.as_str())
 }
 
@@ -195,7 +225,11 @@ pub(super) fn build(
     written: Written,
 ) -> Result<Report, PipelineError> {
     let facts = &manifest.facts;
-    let tags: Vec<Tag> = outcome.decisions.iter().map(|decision| decision.tag).collect();
+    let tags: Vec<Tag> = outcome
+        .decisions
+        .iter()
+        .map(|decision| decision.tag)
+        .collect();
     let p_incorrect: Vec<Option<f64>> = (0..tags.len()).map(|i| outcome.p_incorrect(i)).collect();
     let calibration = outcome.calibration.as_ref();
     let source_column = facts.source_column.as_deref().unwrap_or("source");
@@ -240,12 +274,22 @@ fn dataset(source: &PairSource, evidence: &Evidence, manifest: &Manifest) -> Dat
     let names: Vec<String> = source
         .inputs()
         .iter()
-        .map(|input| input.path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        .map(|input| {
+            input
+                .path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     let mut set_aside: Vec<ReasonCount> = Vec::new();
     for row in &evidence.rows {
         if let RowState::Unusable(_, reason) = row.state {
-            match set_aside.iter_mut().find(|count| count.reason == reason.code()) {
+            match set_aside
+                .iter_mut()
+                .find(|count| count.reason == reason.code())
+            {
                 Some(count) => count.count += 1,
                 None => set_aside.push(ReasonCount {
                     reason: reason.code().into(),
@@ -309,7 +353,12 @@ fn verdict(calibration: Option<&Calibration>, n_pairs: usize) -> Verdict {
     }
 }
 
-fn count_tags(evidence: &Evidence, outcome: &Outcome, manifest: &Manifest, written: WriteCounts) -> Counts {
+fn count_tags(
+    evidence: &Evidence,
+    outcome: &Outcome,
+    manifest: &Manifest,
+    written: WriteCounts,
+) -> Counts {
     let mut counts = Counts {
         kept: written.kept,
         removed: written.removed,
@@ -333,7 +382,11 @@ fn count_tags(evidence: &Evidence, outcome: &Outcome, manifest: &Manifest, writt
             counts.held_back_by_cap += 1;
         }
         if let (true, Some(reason)) = (removed, outcome.reason_of(row)) {
-            match counts.removed_by_reason.iter_mut().find(|count| count.reason == reason) {
+            match counts
+                .removed_by_reason
+                .iter_mut()
+                .find(|count| count.reason == reason)
+            {
                 Some(count) => count.count += 1,
                 None => counts.removed_by_reason.push(ReasonCount {
                     reason: reason.into(),
@@ -343,7 +396,9 @@ fn count_tags(evidence: &Evidence, outcome: &Outcome, manifest: &Manifest, writt
             }
         }
     }
-    counts.removed_by_reason.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.reason.cmp(&b.reason)));
+    counts
+        .removed_by_reason
+        .sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.reason.cmp(&b.reason)));
     counts
 }
 
@@ -377,7 +432,11 @@ fn noise_rate(calibration: &Calibration) -> NoiseRate {
     }
 }
 
-fn detector(evidence: &Evidence, calibration: Option<&Calibration>, manifest: &Manifest) -> Detector {
+fn detector(
+    evidence: &Evidence,
+    calibration: Option<&Calibration>,
+    manifest: &Manifest,
+) -> Detector {
     let (planted, unplanted) = evidence.scores();
     let scores: Vec<f64> = planted.iter().chain(&unplanted).copied().collect();
     let positive: Vec<bool> = (0..scores.len()).map(|i| i < planted.len()).collect();
@@ -392,7 +451,10 @@ fn detector(evidence: &Evidence, calibration: Option<&Calibration>, manifest: &M
         })
         .collect();
     if !roc.is_empty() {
-        roc.push(RocPoint { rest: 1.0, planted: 1.0 });
+        roc.push(RocPoint {
+            rest: 1.0,
+            planted: 1.0,
+        });
     }
     Detector {
         planted: planted.len() as u64,
@@ -410,7 +472,12 @@ fn sample_pairs(evidence: &Evidence, tags: &[Tag]) -> Vec<PairTrajectory> {
     let mut sample = Vec::new();
     for tag in [Tag::Robust, Tag::Ambiguous, Tag::Incorrect] {
         let mut own: Vec<usize> = (0..tags.len()).filter(|&i| tags[i] == tag).collect();
-        own.sort_by(|&i, &j| evidence.pairs[i].score.total_cmp(&evidence.pairs[j].score).then(i.cmp(&j)));
+        own.sort_by(|&i, &j| {
+            evidence.pairs[i]
+                .score
+                .total_cmp(&evidence.pairs[j].score)
+                .then(i.cmp(&j))
+        });
         for k in 0..SAMPLE_PAIRS.min(own.len()) {
             let pair = own[own.len() * (2 * k + 1) / (2 * SAMPLE_PAIRS.min(own.len()))];
             sample.push(PairTrajectory {
@@ -433,20 +500,15 @@ fn findings(evidence: &Evidence, outcome: &Outcome, manifest: &Manifest) -> Vec<
             pairs: Some((warning.wanted - warning.allowed) as u64),
         });
     }
-    for warning in &manifest.facts.models.health.warnings {
-        findings.push(Finding {
-            check: "model-health".into(),
-            severity: Severity::Warning,
-            message: warning.clone(),
-            pairs: None,
-        });
-    }
     let tokens = &manifest.facts.tokens;
     if tokens.truncated_pairs > 0 {
         findings.push(Finding {
             check: "truncated-texts".into(),
             severity: Severity::Info,
-            message: format!("The models read at most {} tokens of a text, and these pairs are longer.", tokens.max_length_tokens),
+            message: format!(
+                "The models read at most {} tokens of a text, and these pairs are longer.",
+                tokens.max_length_tokens
+            ),
             pairs: Some(tokens.truncated_pairs),
         });
     }
@@ -457,12 +519,17 @@ fn findings(evidence: &Evidence, outcome: &Outcome, manifest: &Manifest) -> Vec<
         let sides = contents.entry(*pair.id.content.as_bytes()).or_default();
         sides[usize::from(pair.id.orientation == crate::pairs::Orientation::Reverse)] = true;
     }
-    let contradictions = contents.values().filter(|sides| **sides == [true, true]).count() as u64;
+    let contradictions = contents
+        .values()
+        .filter(|sides| **sides == [true, true])
+        .count() as u64;
     if contradictions > 0 {
         findings.push(Finding {
             check: "contradicting-labels".into(),
             severity: Severity::Warning,
-            message: "The same two responses stand there with both labels: one of the two is wrong.".into(),
+            message:
+                "The same two responses stand there with both labels: one of the two is wrong."
+                    .into(),
             pairs: Some(contradictions),
         });
     }
@@ -485,13 +552,19 @@ fn rfc3339(seconds: i64) -> String {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = (month_from_march + 2) % 12 + 1;
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
 }
 
 #[cfg(test)]

@@ -17,7 +17,16 @@ pub(super) fn write(path: &Path, examples: &[Example]) -> Result<(), PipelineErr
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer
         .write_record([
-            "pair_id", "input", "row", "tag", "suspicion", "p_incorrect", "evidence", "prompt", "chosen", "rejected",
+            "pair_id",
+            "input",
+            "row",
+            "tag",
+            "suspicion",
+            "p_incorrect",
+            "evidence",
+            "prompt",
+            "chosen",
+            "rejected",
         ])
         .map_err(failed)?;
     for example in examples {
@@ -28,7 +37,9 @@ pub(super) fn write(path: &Path, examples: &[Example]) -> Result<(), PipelineErr
                 example.row.to_string(),
                 example.tag.as_str().to_owned(),
                 format!("{:.4}", example.suspicion),
-                example.p_incorrect.map_or_else(String::new, |p| format!("{p:.4}")),
+                example
+                    .p_incorrect
+                    .map_or_else(String::new, |p| format!("{p:.4}")),
                 example.evidence.join(" "),
                 plain(&example.prompt.text),
                 plain(&example.chosen.text),
@@ -36,7 +47,9 @@ pub(super) fn write(path: &Path, examples: &[Example]) -> Result<(), PipelineErr
             ])
             .map_err(failed)?;
     }
-    let bytes = writer.into_inner().map_err(|error| failed(error.into_error().into()))?;
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| failed(error.into_error().into()))?;
     Ok(atomic_write(path, &bytes)?)
 }
 

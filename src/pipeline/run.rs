@@ -22,7 +22,9 @@ use crate::graph::backbone::{POOLS, backbone_model};
 use crate::pairs::{Columns, PairId, PairSource, ReadOptions};
 use crate::progress::Progress;
 use crate::report;
-use crate::reward::{Device, EncodeStats, Encoder, ExecutionDevice, FeatureStore, Features, Runtime, encode_texts};
+use crate::reward::{
+    Device, EncodeStats, Encoder, ExecutionDevice, FeatureStore, Features, Runtime, encode_texts,
+};
 use crate::setup::{self, Backbone, ModelFolder, SetupOptions};
 use crate::tags::calibrate::OtherEvidence;
 use crate::tags::{Calibration, NoiseReport, Signals};
@@ -64,14 +66,18 @@ impl RunRequest {
         if let Some(folder) = &self.run_dir {
             return folder.clone();
         }
-        match &self.output {
-            Some(output) => output.with_extension("prefclean"),
-            None => {
-                let input = Path::new(self.inputs.first().map_or("run", String::as_str));
-                let name = input.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().replace('*', "all"));
-                PathBuf::from(format!("{}.prefclean", name.split('.').next().unwrap_or("run")))
-            }
+        if let Some(output) = &self.output {
+            return output.with_extension("prefclean");
         }
+        let input = Path::new(self.inputs.first().map_or("run", String::as_str));
+        let name = input.file_name().map_or_else(
+            || "run".into(),
+            |name| name.to_string_lossy().replace('*', "all"),
+        );
+        PathBuf::from(format!(
+            "{}.prefclean",
+            name.split('.').next().unwrap_or("run")
+        ))
     }
 }
 
@@ -105,9 +111,13 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     let runtime = Runtime::load(&runtime_library.path).map_err(crate::reward::RewardError::from)?;
     if request.threads > 0 {
         // fails only where a pool exists already, which then is the one to use
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(request.threads).build_global();
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(request.threads)
+            .build_global();
     }
-    let device = runtime.resolve(request.device).map_err(crate::reward::RewardError::from)?;
+    let device = runtime
+        .resolve(request.device)
+        .map_err(crate::reward::RewardError::from)?;
     let (backbones, backbone_of) = backbones(config, &options, progress)?;
     let mut encoders = Vec::new();
     for backbone in &backbones {
@@ -129,7 +139,16 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     let mut features = Vec::new();
     let mut encoded = EncodeStats::default();
     for (backbone, texts) in backbones.iter().zip(&ingested.texts) {
-        let (own, stats) = encode(backbone, texts, ingested.pairs.len(), cache, runtime, device, request, progress)?;
+        let (own, stats) = encode(
+            backbone,
+            texts,
+            ingested.pairs.len(),
+            cache,
+            runtime,
+            device,
+            request,
+            progress,
+        )?;
         features.push(Arc::new(own));
         encoded.encoded += stats.encoded;
         encoded.texts += stats.texts;
@@ -138,7 +157,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     clock.lap("encoding");
 
     let ids: Vec<PairId> = ingested.pairs.iter().map(|pair| pair.id).collect();
-    let training_key = training_key(config, &ingested, backbone_of, &backbones, device);
+    let training_key = training_key(config, &ingested, backbone_of, &backbones, &heads, device)?;
     let trainer = Trainer {
         runtime,
         config,
@@ -157,12 +176,24 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         progress,
     };
     let trained = train(&trainer, &ids, &mut clock)?;
-    let facts = facts(&trainer, &trained, &ingested, &source, &backbones, backbone_of, encoded, device, &clock);
-    let evidence = evidence(&trainer, trained, ingested);
+    let facts = facts(
+        &trainer,
+        &trained,
+        &ingested,
+        &source,
+        &backbones,
+        backbone_of,
+        encoded,
+        device,
+        &clock,
+    );
+    let evidence = evidence(&trainer, &trained, ingested);
     let manifest = Manifest {
         schema_version: SCHEMA_VERSION,
         prefclean_version: env!("CARGO_PKG_VERSION").into(),
-        trained_at_unix_secs: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        trained_at_unix_secs: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()),
         arguments: request.inputs.clone(),
         inputs: digest_inputs(&source)?,
         output: request.output.clone(),
@@ -184,7 +215,11 @@ struct Trained {
     seconds: f64,
 }
 
-fn train(trainer: &Trainer<'_>, ids: &[PairId], clock: &mut Clock) -> Result<Trained, PipelineError> {
+fn train(
+    trainer: &Trainer<'_>,
+    ids: &[PairId],
+    clock: &mut Clock,
+) -> Result<Trained, PipelineError> {
     let start = Instant::now();
     let config = trainer.config;
     let cross_fit = trainer.cross_fit(ids)?;
@@ -215,10 +250,20 @@ fn train(trainer: &Trainer<'_>, ids: &[PairId], clock: &mut Clock) -> Result<Tra
 }
 
 /// Scores of planted pairs in their rounds, and of all others, each in its deciding round.
-fn pooled_scores(rounds: &[Round; ROUNDS], plantings: &[Vec<bool>; ROUNDS]) -> (Vec<f64>, Vec<f64>) {
+fn pooled_scores(
+    rounds: &[Round; ROUNDS],
+    plantings: &[Vec<bool>; ROUNDS],
+) -> (Vec<f64>, Vec<f64>) {
     let mut planted = Vec::new();
     for (round, planting) in rounds.iter().zip(plantings) {
-        planted.extend(round.scores.iter().zip(planting).filter(|(_, p)| **p).map(|(s, _)| *s));
+        planted.extend(
+            round
+                .scores
+                .iter()
+                .zip(planting)
+                .filter(|(_, p)| **p)
+                .map(|(s, _)| *s),
+        );
     }
     let unplanted = (0..plantings[0].len())
         .map(|i| rounds[deciding_round(plantings, i)].scores[i])
@@ -231,7 +276,7 @@ fn deciding_round(plantings: &[Vec<bool>; ROUNDS], pair: usize) -> usize {
     usize::from(plantings[0][pair])
 }
 
-fn evidence(trainer: &Trainer<'_>, trained: Trained, ingested: Ingested) -> Evidence {
+fn evidence(trainer: &Trainer<'_>, trained: &Trained, ingested: Ingested) -> Evidence {
     let plantings = &trainer.plantings;
     let rounds = &trained.rounds;
     let dynamics = deciding(&rounds[0].dynamics, &rounds[1].dynamics, &plantings[0]);
@@ -258,7 +303,12 @@ fn evidence(trainer: &Trainer<'_>, trained: Trained, ingested: Ingested) -> Evid
         .collect();
     let mut planted = Vec::new();
     for (round, planting) in plantings.iter().enumerate() {
-        for (i, pair) in ingested.pairs.iter().enumerate().filter(|(i, _)| planting[*i]) {
+        for (i, pair) in ingested
+            .pairs
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| planting[*i])
+        {
             planted.push(PlantedScore {
                 id: pair.id,
                 round: u8::try_from(round).expect("there are two rounds"),
@@ -280,7 +330,10 @@ fn evidence(trainer: &Trainer<'_>, trained: Trained, ingested: Ingested) -> Evid
 pub(super) fn pair_signals(dynamics: &Dynamics, pair: usize) -> [Signals; 2] {
     [0, 1].map(|model| {
         let epochs = 0..dynamics.n_epochs;
-        let margins: Vec<f64> = epochs.clone().map(|e| f64::from(dynamics.online(model, e)[pair])).collect();
+        let margins: Vec<f64> = epochs
+            .clone()
+            .map(|e| f64::from(dynamics.online(model, e)[pair]))
+            .collect();
         let selected: Vec<bool> = epochs.map(|e| dynamics.selected(model, e)[pair]).collect();
         Signals::of(&margins, &selected).expect("a pass has at least one epoch")
     })
@@ -294,9 +347,16 @@ fn setup_options(request: &RunRequest) -> Result<SetupOptions, PipelineError> {
 }
 
 /// The run directory and its folder for unfinished work.
-fn prepare_folders(request: &RunRequest, source: &PairSource, run_dir: &Path) -> Result<PathBuf, PipelineError> {
+fn prepare_folders(
+    request: &RunRequest,
+    source: &PairSource,
+    run_dir: &Path,
+) -> Result<PathBuf, PipelineError> {
     let outputs: Vec<&Path> = request.output.as_deref().into_iter().collect();
-    crate::pairs::refuse_inputs(source.inputs().iter().map(|input| input.path.as_path()), &outputs)?;
+    crate::pairs::refuse_inputs(
+        source.inputs().iter().map(|input| input.path.as_path()),
+        &outputs,
+    )?;
     let work = run_dir.join("work");
     let failed = |source: io::Error| PipelineError::Folder {
         path: work.clone(),
@@ -316,11 +376,19 @@ fn backbones(
     progress: &dyn Progress,
 ) -> Result<(Vec<ModelFolder>, [usize; 2]), PipelineError> {
     let [a, b] = config.models();
-    let mut folders = vec![setup::ensure_model(options, &a.backbone.parse()?, progress)?];
+    let mut folders = vec![setup::ensure_model(
+        options,
+        &a.backbone.parse()?,
+        progress,
+    )?];
     if a.backbone == b.backbone {
         return Ok((folders, [0, 0]));
     }
-    folders.push(setup::ensure_model(options, &b.backbone.parse()?, progress)?);
+    folders.push(setup::ensure_model(
+        options,
+        &b.backbone.parse()?,
+        progress,
+    )?);
     Ok((folders, [0, 1]))
 }
 
@@ -340,7 +408,12 @@ fn config_number(model: &ModelFolder, key: &str) -> Result<usize, PipelineError>
     let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
     value
         .and_then(|v| usize::try_from(v.get(key)?.as_u64()?).ok())
-        .ok_or_else(|| PipelineError::Config(format!("`{}` has no number `{key}`", model.config.display())))
+        .ok_or_else(|| {
+            PipelineError::Config(format!(
+                "`{}` has no number `{key}`",
+                model.config.display()
+            ))
+        })
 }
 
 fn check_length(model: &ModelFolder, config: &RunConfig) -> Result<(), PipelineError> {
@@ -369,7 +442,11 @@ fn encode(
         ExecutionDevice::Cpu => "cpu",
         ExecutionDevice::Cuda(_) => "cuda",
     };
-    let key = format!("{}-{}-{kind}-v{FEATURES_VERSION}", model.name, &model.digests.model[..16]);
+    let key = format!(
+        "{}-{}-{kind}-v{FEATURES_VERSION}",
+        model.name,
+        &model.digests.model[..16]
+    );
     let width = config_number(model, "hidden_size")? * POOLS;
     let store = FeatureStore::open(cache, &key, width)?;
     let encoder = || {
@@ -385,8 +462,9 @@ fn training_key(
     ingested: &Ingested,
     backbone_of: [usize; 2],
     backbones: &[ModelFolder],
+    heads: &[Head; 2],
     device: ExecutionDevice,
-) -> String {
+) -> Result<String, PipelineError> {
     let mut hasher = blake3::Hasher::new();
     let trained = RunConfig {
         tags: crate::tags::TagRules::default(),
@@ -398,6 +476,11 @@ fn training_key(
     for backbone in backbones {
         hasher.update(backbone.digests.model.as_bytes());
     }
+    for head in heads {
+        let lowered = head.lower(None)?;
+        hasher.update(&lowered.step_onnx);
+        hasher.update(&lowered.eval_onnx);
+    }
     for pair in &ingested.pairs {
         hasher.update(pair.id.to_string().as_bytes());
         for (model, texts) in pair.texts.iter().enumerate() {
@@ -406,15 +489,10 @@ fn training_key(
             }
         }
     }
-    hasher.finalize().to_hex().to_string()
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 pub(super) fn digest_inputs(source: &PairSource) -> Result<Vec<report::Input>, PipelineError> {
-    let digest = |input: &crate::pairs::Input| -> io::Result<String> {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(fs::File::open(&input.path)?)?;
-        Ok(hasher.finalize().to_hex().to_string())
-    };
     source
         .inputs()
         .iter()
@@ -422,10 +500,7 @@ pub(super) fn digest_inputs(source: &PairSource) -> Result<Vec<report::Input>, P
             Ok(report::Input {
                 path: input.path.display().to_string(),
                 rows: input.rows,
-                digest: Some(digest(input).map_err(|source| PipelineError::Folder {
-                    path: input.path.clone(),
-                    source,
-                })?),
+                digest: Some(input.digest()?),
             })
         })
         .collect()
@@ -450,7 +525,11 @@ fn facts(
         let settings = config.models()[which];
         let backbone = &backbones[backbone_of[which]];
         let width = view_columns(settings, trainer.features[which].width(), 0).len();
-        let pools: Vec<String> = settings.pools.iter().map(|pool| format!("{pool:?}").to_lowercase()).collect();
+        let pools: Vec<String> = settings
+            .pools
+            .iter()
+            .map(|pool| format!("{pool:?}").to_lowercase())
+            .collect();
         let fit = trained.cross_fit.as_ref();
         report::ModelInfo {
             backbone: backbone.name.clone(),
@@ -464,15 +543,25 @@ fn facts(
             accuracy: fit.map(|fit| super::health::accuracy(&fit.margins[which])),
         }
     };
-    let trained_pairs = trainer.pairs.len() * ROUNDS * (config.first_pass.epochs + pass.epochs * pass.members);
+    let trained_pairs =
+        trainer.pairs.len() * ROUNDS * (config.first_pass.epochs + pass.epochs * pass.members);
     let mut versions = vec![
-        report::Named { name: "prefclean".into(), value: env!("CARGO_PKG_VERSION").into() },
-        report::Named { name: "ONNX Runtime".into(), value: ort::info().into() },
+        report::Named {
+            name: "prefclean".into(),
+            value: env!("CARGO_PKG_VERSION").into(),
+        },
+        report::Named {
+            name: "ONNX Runtime".into(),
+            value: ort::info().into(),
+        },
     ];
     for backbone in backbones {
         versions.push(report::Named {
             name: backbone.name.clone(),
-            value: format!("weights, configuration and tokenizer {}", &backbone.digests.model[..16]),
+            value: format!(
+                "weights, configuration and tokenizer {}",
+                &backbone.digests.model[..16]
+            ),
         });
     }
     Facts {
@@ -484,7 +573,12 @@ fn facts(
         models: report::Models {
             a: model(0),
             b: model(1),
-            health: health(&trained.rounds, &trainer.plantings, trained.cross_fit.as_ref(), pass.exchange),
+            health: health(
+                &trained.rounds,
+                &trainer.plantings,
+                trained.cross_fit.as_ref(),
+                pass.exchange,
+            ),
         },
         training: report::Training {
             method: match pass.exchange {
@@ -503,8 +597,14 @@ fn facts(
             epochs: u32::try_from(pass.epochs).unwrap_or(u32::MAX),
             steps: trained.steps,
             batch_pairs: u32::try_from(pass.batch_size_pairs).unwrap_or(u32::MAX),
-            drop_rate: trained.rounds[0].dynamics.drop_rates.iter().copied().fold(0.0, f64::max),
-            pairs_per_second: (trained.seconds > 0.0).then(|| trained_pairs as f64 / trained.seconds),
+            drop_rate: trained.rounds[0]
+                .dynamics
+                .drop_rates
+                .iter()
+                .copied()
+                .fold(0.0, f64::max),
+            pairs_per_second: (trained.seconds > 0.0)
+                .then(|| trained_pairs as f64 / trained.seconds),
         },
         tokens: report::Tokens {
             policy: format!(

@@ -30,13 +30,19 @@ fn epoch_losses(dynamics: &Dynamics, epoch: usize, online: bool) -> Vec<f64> {
         }
     };
     let both = margins(0).iter().zip(margins(1));
-    both.map(|(&a, &b)| f64::midpoint(loss(a), loss(b))).collect()
+    both.map(|(&a, &b)| f64::midpoint(loss(a), loss(b)))
+        .collect()
 }
 
 /// The loss of one pair over the epochs, mean of both models, online, nats.
 pub fn pair_losses(dynamics: &Dynamics, pair: usize) -> Vec<f64> {
     (0..dynamics.n_epochs)
-        .map(|epoch| f64::midpoint(loss(dynamics.online(0, epoch)[pair]), loss(dynamics.online(1, epoch)[pair])))
+        .map(|epoch| {
+            f64::midpoint(
+                loss(dynamics.online(0, epoch)[pair]),
+                loss(dynamics.online(1, epoch)[pair]),
+            )
+        })
         .collect()
 }
 
@@ -49,18 +55,32 @@ fn name_column(tags: &[Tag]) -> Column {
 ///
 /// # Errors
 /// When polars fails.
-pub fn trajectories(dynamics: &Dynamics, tags: &[Tag], online: bool) -> PolarsResult<Vec<view::TagTrajectory>> {
+pub fn trajectories(
+    dynamics: &Dynamics,
+    tags: &[Tag],
+    online: bool,
+) -> PolarsResult<Vec<view::TagTrajectory>> {
     let mut tables = Vec::new();
     for epoch in 0..dynamics.n_epochs {
         let losses = epoch_losses(dynamics, epoch, online);
         let quartile = |q: f64, name: &str| {
-            col("loss").quantile(lit(q), QuantileMethod::Linear).alias(name)
+            col("loss")
+                .quantile(lit(q), QuantileMethod::Linear)
+                .alias(name)
         };
-        let table = DataFrame::new(tags.len(), vec![name_column(tags), Column::new("loss".into(), losses)])?
-            .lazy()
-            .group_by([col("tag")])
-            .agg([len().alias("pairs"), quartile(0.25, "q1"), quartile(0.5, "median"), quartile(0.75, "q3")])
-            .collect()?;
+        let table = DataFrame::new(
+            tags.len(),
+            vec![name_column(tags), Column::new("loss".into(), losses)],
+        )?
+        .lazy()
+        .group_by([col("tag")])
+        .agg([
+            len().alias("pairs"),
+            quartile(0.25, "q1"),
+            quartile(0.5, "median"),
+            quartile(0.75, "q3"),
+        ])
+        .collect()?;
         tables.push(table);
     }
     let mut found = Vec::new();
@@ -68,7 +88,9 @@ pub fn trajectories(dynamics: &Dynamics, tags: &[Tag], online: bool) -> PolarsRe
         let mut epochs = Vec::new();
         let mut pairs = 0;
         for table in &tables {
-            let Some(row) = row_of(table, tag)? else { continue };
+            let Some(row) = row_of(table, tag)? else {
+                continue;
+            };
             pairs = u64::from(table.column("pairs")?.u32()?.get(row).unwrap_or(0));
             let value = |name: &str| -> PolarsResult<f64> {
                 Ok(table.column(name)?.f64()?.get(row).unwrap_or(f64::NAN))
@@ -141,7 +163,11 @@ pub fn loss_histogram(evidence: &Evidence, tags: &[Tag]) -> view::LossHistogram 
     };
     view::LossHistogram {
         edges: (0..=LOSS_BINS).map(|i| i as f64 * width).collect(),
-        tags: TRAINED.into_iter().filter(|tag| tags.contains(tag)).map(count).collect(),
+        tags: TRAINED
+            .into_iter()
+            .filter(|tag| tags.contains(tag))
+            .map(count)
+            .collect(),
     }
 }
 
@@ -163,17 +189,26 @@ fn grouped(groups: &[u32], tags: &[Tag]) -> PolarsResult<Vec<(u32, [u64; 3])>> {
     .collect()?;
     let column = |name: &str| -> PolarsResult<Vec<u64>> {
         let column = table.column(name)?.u32()?;
-        Ok(column.iter().map(|value| u64::from(value.unwrap_or(0))).collect())
+        Ok(column
+            .iter()
+            .map(|value| u64::from(value.unwrap_or(0)))
+            .collect())
     };
-    let (pairs, ambiguous, incorrect) = (column("pairs")?, column("ambiguous")?, column("incorrect")?);
+    let (pairs, ambiguous, incorrect) =
+        (column("pairs")?, column("ambiguous")?, column("incorrect")?);
     let groups = table.column("group")?.u32()?;
     let rows = groups.iter().zip(pairs).zip(ambiguous).zip(incorrect);
-    Ok(rows.map(|(((group, p), a), i)| (group.unwrap_or(0), [p, a, i])).collect())
+    Ok(rows
+        .map(|(((group, p), a), i)| (group.unwrap_or(0), [p, a, i]))
+        .collect())
 }
 
 /// Mean `p_incorrect` of some pairs with a normal interval for it.
 #[expect(clippy::cast_precision_loss, reason = "counts of pairs")]
-fn mean_p(p_incorrect: &[Option<f64>], chosen: impl Iterator<Item = usize>) -> Option<view::Estimate> {
+fn mean_p(
+    p_incorrect: &[Option<f64>],
+    chosen: impl Iterator<Item = usize>,
+) -> Option<view::Estimate> {
     let values: Vec<f64> = chosen.filter_map(|i| p_incorrect[i]).collect();
     if values.is_empty() {
         return None;
@@ -203,18 +238,29 @@ pub fn by_source(
         return Ok(None);
     }
     let nameless = u32::try_from(evidence.sources.len()).expect("sources are counted in 32 bits");
-    let groups: Vec<u32> = evidence.pairs.iter().map(|pair| pair.source.unwrap_or(nameless)).collect();
+    let groups: Vec<u32> = evidence
+        .pairs
+        .iter()
+        .map(|pair| pair.source.unwrap_or(nameless))
+        .collect();
     let mut rows = grouped(&groups, tags)?;
     rows.sort_by_key(|(group, [pairs, ..])| (std::cmp::Reverse(*pairs), *group));
     rows.truncate(SOURCES);
     let sources = rows
         .into_iter()
         .map(|(group, [pairs, ambiguous, incorrect])| view::Source {
-            name: evidence.sources.get(group as usize).cloned().unwrap_or_else(|| "(none)".into()),
+            name: evidence
+                .sources
+                .get(group as usize)
+                .cloned()
+                .unwrap_or_else(|| "(none)".into()),
             pairs,
             ambiguous,
             incorrect,
-            p_incorrect: mean_p(p_incorrect, (0..groups.len()).filter(|&i| groups[i] == group)),
+            p_incorrect: mean_p(
+                p_incorrect,
+                (0..groups.len()).filter(|&i| groups[i] == group),
+            ),
         })
         .collect();
     Ok(Some(view::BySource {
@@ -227,7 +273,11 @@ pub fn by_source(
 ///
 /// # Errors
 /// When polars fails.
-pub fn by_length(evidence: &Evidence, tags: &[Tag], p_incorrect: &[Option<f64>]) -> PolarsResult<view::ByLength> {
+pub fn by_length(
+    evidence: &Evidence,
+    tags: &[Tag],
+    p_incorrect: &[Option<f64>],
+) -> PolarsResult<view::ByLength> {
     let bin = |difference: i64| LENGTH_EDGES.partition_point(|&edge| edge <= difference);
     let groups: Vec<u32> = evidence
         .pairs
@@ -237,13 +287,19 @@ pub fn by_length(evidence: &Evidence, tags: &[Tag], p_incorrect: &[Option<f64>])
     let rows = grouped(&groups, tags)?;
     let bins = (0..=LENGTH_EDGES.len())
         .map(|bin| {
-            let counts = rows.iter().find(|(group, _)| *group as usize == bin).map_or([0; 3], |(_, c)| *c);
+            let counts = rows
+                .iter()
+                .find(|(group, _)| *group as usize == bin)
+                .map_or([0; 3], |(_, c)| *c);
             view::LengthBin {
                 low: bin.checked_sub(1).map(|i| LENGTH_EDGES[i]),
                 high: LENGTH_EDGES.get(bin).copied(),
                 pairs: counts[0],
                 incorrect: counts[2],
-                p_incorrect: mean_p(p_incorrect, (0..groups.len()).filter(|&i| groups[i] as usize == bin)),
+                p_incorrect: mean_p(
+                    p_incorrect,
+                    (0..groups.len()).filter(|&i| groups[i] as usize == bin),
+                ),
             }
         })
         .collect();

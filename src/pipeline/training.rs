@@ -124,7 +124,8 @@ impl Trainer<'_> {
                 // the noise rate is not part of the run's key, and it decides what is dropped
                 let key = format!("{}/{:?}", self.work.1, options);
                 let saved: (&Path, &str) = (&path, &key);
-                let dynamics = train_pass(&mut models, &pairs, &options, Some(saved), self.progress)?;
+                let dynamics =
+                    train_pass(&mut models, &pairs, &options, Some(saved), self.progress)?;
                 for model in &dynamics.models {
                     suspicion.add_model(&model.margin_online);
                 }
@@ -175,17 +176,28 @@ impl Trainer<'_> {
             seed: 0,
         };
         let total = self.pairs.len() * options.epochs * (folds - 1);
-        self.progress.begin("cross-fitting", Some(total as u64), "pairs");
+        self.progress
+            .begin("cross-fitting", Some(total as u64), "pairs");
         let mut margins = [vec![0.0; self.pairs.len()], vec![0.0; self.pairs.len()]];
         for fold in 0..folds as u64 {
             let seed = derive(self.config.seed, &format!("cross-fit/{fold}"));
-            let train: Vec<TrainPair> = self.split(&fold_of, |f| f != fold).map(|(_, pair)| pair).collect();
-            let (held_out, pairs): (Vec<usize>, Vec<TrainPair>) = self.split(&fold_of, |f| f == fold).unzip();
+            let train: Vec<TrainPair> = self
+                .split(&fold_of, |f| f != fold)
+                .map(|(_, pair)| pair)
+                .collect();
+            let (held_out, pairs): (Vec<usize>, Vec<TrainPair>) =
+                self.split(&fold_of, |f| f == fold).unzip();
             if train.is_empty() {
                 continue;
             }
             let mut models = self.models(seed, self.config.first_pass.weight_decay)?;
-            train_pass(&mut models, &train, &PassOptions { seed, ..options }, None, self.progress)?;
+            train_pass(
+                &mut models,
+                &train,
+                &PassOptions { seed, ..options },
+                None,
+                self.progress,
+            )?;
             for (which, model) in models.iter_mut().enumerate() {
                 let texts: Vec<PairTexts> = pairs.iter().map(|pair| pair.texts[which]).collect();
                 let mut scored = Vec::with_capacity(texts.len());
@@ -207,10 +219,17 @@ impl Trainer<'_> {
         wanted: impl Fn(u64) -> bool + 's,
     ) -> impl Iterator<Item = (usize, TrainPair)> + 's {
         let pairs = self.pairs.iter().copied().enumerate();
-        pairs.zip(fold_of).filter(move |(_, fold)| wanted(**fold)).map(|(pair, _)| pair)
+        pairs
+            .zip(fold_of)
+            .filter(move |(_, fold)| wanted(**fold))
+            .map(|(pair, _)| pair)
     }
 
-    fn models(&self, seed: u64, weight_decay: f64) -> Result<[Box<dyn RewardModel>; 2], PipelineError> {
+    fn models(
+        &self,
+        seed: u64,
+        weight_decay: f64,
+    ) -> Result<[Box<dyn RewardModel>; 2], PipelineError> {
         let build = |which: usize| -> Result<Box<dyn RewardModel>, PipelineError> {
             let config = self.config.models()[which];
             let features = &self.features[which];
@@ -281,7 +300,11 @@ pub fn deciding(first: &Dynamics, second: &Dynamics, planted_in_first: &[bool]) 
     let mut merged = first.clone();
     for (model, other) in merged.models.iter_mut().zip(&second.models) {
         for epoch in 0..first.n_epochs {
-            for (i, _) in planted_in_first.iter().enumerate().filter(|(_, planted)| **planted) {
+            for (i, _) in planted_in_first
+                .iter()
+                .enumerate()
+                .filter(|(_, planted)| **planted)
+            {
                 let at = epoch * first.n_pairs + i;
                 model.margin_online[at] = other.margin_online[at];
                 model.margin_end[at] = other.margin_end[at];

@@ -41,7 +41,12 @@ impl Encoder {
     ///
     /// # Errors
     /// [`RewardError::Runtime`] when the runtime or the device refuses.
-    pub fn new(runtime: &Runtime, backbone: &Backbone, device: Device, threads: usize) -> Result<Self, RewardError> {
+    pub fn new(
+        runtime: &Runtime,
+        backbone: &Backbone,
+        device: Device,
+        threads: usize,
+    ) -> Result<Self, RewardError> {
         let (session, device) = runtime.session(&backbone.onnx, threads, device)?;
         Ok(Self {
             session,
@@ -86,7 +91,10 @@ impl Encoder {
         ])?;
         let (_, features) = outputs["features"].try_extract_tensor::<f32>()?;
         if let Some(&value) = features.iter().find(|value| !value.is_finite()) {
-            return Err(RewardError::NotFinite { what: "feature", value });
+            return Err(RewardError::NotFinite {
+                what: "feature",
+                value,
+            });
         }
         Ok(features.to_vec())
     }
@@ -125,7 +133,8 @@ pub fn encode_texts(
         progress.advance(in_pairs(done));
         for batch in plan_batches(&missing, |text| texts.n_tokens(text), TOKEN_BUDGET) {
             let features = encoder.encode(&batch, texts)?;
-            let digests: Vec<[u8; 16]> = batch.texts.iter().map(|&text| texts.digest(text)).collect();
+            let digests: Vec<[u8; 16]> =
+                batch.texts.iter().map(|&text| texts.digest(text)).collect();
             store.append(&digests, &features)?;
             if saved.elapsed() > CHECKPOINT_EVERY {
                 store.checkpoint()?;

@@ -52,14 +52,27 @@ impl HeadModel {
     ///
     /// # Errors
     /// [`RewardError::Runtime`] when the runtime refuses a graph.
-    pub fn new(runtime: &Runtime, head: &LoweredHead, features: Arc<Features>, view: View) -> Result<Self, RewardError> {
+    pub fn new(
+        runtime: &Runtime,
+        head: &LoweredHead,
+        features: Arc<Features>,
+        view: View,
+    ) -> Result<Self, RewardError> {
         let mut tensors = Vec::new();
         for parameter in &head.parameters {
-            tensors.push(Held::new(&parameter.name, &parameter.dims, parameter.data.clone())?);
+            tensors.push(Held::new(
+                &parameter.name,
+                &parameter.dims,
+                parameter.data.clone(),
+            )?);
         }
         for parameter in &head.parameters {
             for moment in moment_names(&parameter.name) {
-                tensors.push(Held::new(&moment, &parameter.dims, vec![0.0; parameter.data.len()])?);
+                tensors.push(Held::new(
+                    &moment,
+                    &parameter.dims,
+                    vec![0.0; parameter.data.len()],
+                )?);
             }
         }
         Ok(Self {
@@ -81,7 +94,8 @@ impl HeadModel {
         self.rejected.clear();
         for &[chosen, rejected] in pairs {
             self.view.append(&self.features, chosen, &mut self.chosen);
-            self.view.append(&self.features, rejected, &mut self.rejected);
+            self.view
+                .append(&self.features, rejected, &mut self.rejected);
         }
     }
 }
@@ -89,8 +103,15 @@ impl HeadModel {
 /// A named input of a session.
 type Input<'a> = (Cow<'a, str>, SessionInputValue<'a>);
 
-fn data<'a>(name: &'static str, shape: [usize; 2], values: &'a [f32]) -> Result<Input<'a>, RewardError> {
-    Ok((name.into(), TensorRef::from_array_view((shape, values))?.into()))
+fn data<'a>(
+    name: &'static str,
+    shape: [usize; 2],
+    values: &'a [f32],
+) -> Result<Input<'a>, RewardError> {
+    Ok((
+        name.into(),
+        TensorRef::from_array_view((shape, values))?.into(),
+    ))
 }
 
 fn finite(what: &'static str, values: &[f32]) -> Result<(), RewardError> {
@@ -128,7 +149,10 @@ impl RewardModel for HeadModel {
         let mut inputs = vec![
             data("chosen", shape, &self.chosen)?,
             data("rejected", shape, &self.rejected)?,
-            ("learning_rate".into(), Tensor::from_array(((), vec![learning_rate]))?.into()),
+            (
+                "learning_rate".into(),
+                Tensor::from_array(((), vec![learning_rate]))?.into(),
+            ),
             ("step".into(), Tensor::from_array(((), vec![step]))?.into()),
         ];
         for held in &self.tensors {
@@ -139,9 +163,9 @@ impl RewardModel for HeadModel {
         finite("loss", &[loss])?;
         // the graph gives fresh tensors: they become the next step's inputs without a copy
         for held in &mut self.tensors {
-            held.value = outputs
-                .remove(&held.output)
-                .ok_or_else(|| RewardError::State(format!("the step graph has no output `{}`", held.output)))?;
+            held.value = outputs.remove(&held.output).ok_or_else(|| {
+                RewardError::State(format!("the step graph has no output `{}`", held.output))
+            })?;
         }
         Ok(f64::from(loss))
     }
@@ -160,7 +184,8 @@ impl RewardModel for HeadModel {
     fn restore(&mut self, state: &ModelState) -> Result<(), RewardError> {
         for held in &mut self.tensors {
             let saved = state.tensors.iter().find(|(name, _)| *name == held.input);
-            let (_, values) = saved.ok_or_else(|| RewardError::State(format!("`{}` is missing", held.input)))?;
+            let (_, values) =
+                saved.ok_or_else(|| RewardError::State(format!("`{}` is missing", held.input)))?;
             let length: i64 = held.dims.iter().product();
             if i64::try_from(values.len()) != Ok(length) {
                 return Err(RewardError::State(format!(

@@ -14,19 +14,24 @@ pub struct Home {
 }
 
 impl Home {
-    /// `PREFCLEAN_HOME` if set, else the user's XDG folders.
+    /// `PREFCLEAN_HOME` if set, else the user's XDG folders; `PREFCLEAN_CACHE` moves the cache alone.
     ///
     /// # Errors
     /// [`SetupError::NoHome`] if there is no home folder.
     pub fn from_env() -> Result<Self, SetupError> {
-        if let Some(root) = super::surroundings::path_variable("PREFCLEAN_HOME") {
-            return Ok(Self::at(&root));
+        let mut home = if let Some(root) = super::surroundings::path_variable("PREFCLEAN_HOME") {
+            Self::at(&root)
+        } else {
+            let base = etcetera::choose_base_strategy().map_err(|_| SetupError::NoHome)?;
+            Self {
+                data: base.data_dir().join("prefclean"),
+                cache: base.cache_dir().join("prefclean"),
+            }
+        };
+        if let Some(cache) = super::surroundings::path_variable("PREFCLEAN_CACHE") {
+            home.cache = std::path::absolute(&cache).unwrap_or(cache);
         }
-        let base = etcetera::choose_base_strategy().map_err(|_| SetupError::NoHome)?;
-        Ok(Self {
-            data: base.data_dir().join("prefclean"),
-            cache: base.cache_dir().join("prefclean"),
-        })
+        Ok(home)
     }
 
     /// Everything under `root`, the cache in `root/cache`.

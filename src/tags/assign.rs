@@ -98,8 +98,12 @@ impl Tag {
             Self::Ambiguous => {
                 "The loss keeps fluctuating, or the models stay undecided. The label may be right and the pair hard."
             }
-            Self::Incorrect => "The label is likely wrong: the pair looks like the flips planted on purpose.",
-            Self::Undecidable => "Both sides are identical after truncation, so no model can choose.",
+            Self::Incorrect => {
+                "The label is likely wrong: the pair looks like the flips planted on purpose."
+            }
+            Self::Undecidable => {
+                "Both sides are identical after truncation, so no model can choose."
+            }
             Self::Unusable => "The row cannot be read as a preference pair.",
             Self::Tie => "The row states no preference.",
         }

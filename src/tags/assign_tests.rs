@@ -160,14 +160,14 @@ fn evidence_says_why() {
 
 #[test]
 fn names_survive_being_written_and_read() {
-    for &tag in Tag::ALL {
+    for tag in Tag::ALL {
         assert_eq!(tag.to_string().parse(), Ok(tag));
         assert_eq!(
             serde_json::to_string(&tag).expect("a word"),
             format!("\"{tag}\"")
         );
     }
-    for &code in EvidenceCode::ALL {
+    for code in EvidenceCode::ALL {
         assert_eq!(
             serde_json::to_string(&code).expect("a word"),
             format!("\"{code}\"")

@@ -1,4 +1,4 @@
-//! Values made by scikit-learn and SciPy in `tests/reference/statistics.py`.
+//! Values made by scikit-learn and `SciPy` in `tests/reference/statistics.py`.
 
 use serde_json::Value;
 

@@ -56,7 +56,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_text_is_in_one_batch_and_budgets_hold(lengths in prop::collection::vec(1usize..300, 0..200), budget in 64usize..2048) {
-            let texts: Vec<u32> = (0..lengths.len() as u32).collect();
+            let texts: Vec<u32> = (0..).take(lengths.len()).collect();
             let batches = plan_batches(&texts, |text| lengths[text as usize], budget);
             let mut seen: Vec<u32> = batches.iter().flat_map(|b| b.texts.clone()).collect();
             seen.sort_unstable();

@@ -121,10 +121,6 @@ fn state_epoch(dynamics: &Dynamics) -> usize {
     dynamics.n_epochs.saturating_sub(1)
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the loop's own state, passed once"
-)]
 fn train_epoch(
     models: &mut [Box<dyn RewardModel>; 2],
     pairs: &[TrainPair],
@@ -288,6 +284,7 @@ mod tests {
         steps: u64,
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
     impl RewardModel for Line {
         fn margins(&mut self, pairs: &[PairTexts]) -> Result<Vec<f32>, RewardError> {
             let reward = |text: u32| self.weight * self.texts[text as usize];
@@ -376,8 +373,8 @@ mod tests {
             for model in 0..2 {
                 let end = dynamics.end(model, 4);
                 let selected = dynamics.selected(model, 4);
-                for i in 0..200 {
-                    assert_eq!(end[i] < 0.0, i % 7 == 0, "{curriculum:?} {i}");
+                for (i, margin) in end.iter().enumerate() {
+                    assert_eq!(*margin < 0.0, i % 7 == 0, "{curriculum:?} {i}");
                 }
                 let wrong = (0..200).filter(|i| i % 7 == 0 && selected[*i]).count();
                 assert!(wrong <= 5, "{curriculum:?}: {wrong} wrong pairs selected");
