@@ -10,6 +10,7 @@ use crate::filter::{Curriculum, Exchange};
 use crate::pipeline::{self, RunConfig, RunRequest};
 use crate::report::{self, Report, VerdictKind};
 use crate::reward::Device;
+use crate::tags::calibrate::Basis;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -83,6 +84,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "RATE", help_heading = "Settings")]
     fdr: Option<f64>,
 
+    /// What the bound on wrong tags rests on: shape or anchor; default: see --show-config
+    #[arg(long, value_parser = super::tag::basis, help_heading = "Settings")]
+    basis: Option<Basis>,
+
     /// Largest share of the pairs that may be removed as incorrect, 0 to 1; default: 0.3
     #[arg(long, value_name = "SHARE", help_heading = "Settings")]
     max_remove: Option<f64>,
@@ -107,13 +112,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME|FOLDER", help_heading = "Models")]
     head: Option<String>,
 
-    /// Longest text in tokens; default: see --show-config
+    /// Longest text in tokens; default: 192
     #[arg(long, value_name = "TOKENS", help_heading = "Models")]
     max_length_tokens: Option<usize>,
 
-    /// Most tokens of a response; default: see --show-config
+    /// Tokens that a response is sure of; default: 114
     #[arg(long, value_name = "TOKENS", help_heading = "Models")]
-    max_response_tokens: Option<usize>,
+    response_tokens: Option<usize>,
 
     /// Epochs of the second pass
     #[arg(long, help_heading = "Training")]
@@ -198,14 +203,13 @@ impl RunArgs {
             set(&mut model.head, &self.head);
         }
         set(&mut config.model_b.backbone, &self.backbone_b);
+        config.tags.basis = self.basis.unwrap_or(config.tags.basis);
         config.tags.fdr = self.fdr.unwrap_or(config.tags.fdr);
         config.tags.max_remove = self.max_remove.unwrap_or(config.tags.max_remove);
         config.seed = self.seed.unwrap_or(config.seed);
         let tokens = &mut config.tokens;
         tokens.max_length_tokens = self.max_length_tokens.unwrap_or(tokens.max_length_tokens);
-        tokens.max_response_tokens = self
-            .max_response_tokens
-            .unwrap_or(tokens.max_response_tokens);
+        tokens.response_tokens = self.response_tokens.unwrap_or(tokens.response_tokens);
         let pass = &mut config.second_pass;
         pass.epochs = self.epochs.unwrap_or(pass.epochs);
         if let Some(exchange) = self.exchange {

@@ -7,6 +7,7 @@ use clap::Args;
 use super::Outcome;
 use super::progress::TerminalProgress;
 use crate::pipeline::retag;
+use crate::tags::calibrate::Basis;
 
 /// Arguments of `tag`.
 #[derive(Debug, Args)]
@@ -21,6 +22,10 @@ pub struct TagArgs {
     #[arg(long, value_name = "RATE")]
     fdr: Option<f64>,
 
+    /// What the bound on wrong tags rests on: shape or anchor; default: as the run had it
+    #[arg(long, value_parser = basis)]
+    basis: Option<Basis>,
+
     /// Largest share of the pairs that may be removed as incorrect, 0 to 1; default: as the run had it
     #[arg(long, value_name = "SHARE")]
     max_remove: Option<f64>,
@@ -34,10 +39,20 @@ pub struct TagArgs {
     quiet: bool,
 }
 
+/// A basis by name.
+pub(super) fn basis(name: &str) -> Result<Basis, String> {
+    match name {
+        "shape" => Ok(Basis::Shape),
+        "anchor" => Ok(Basis::Anchor),
+        _ => Err("expected `shape` or `anchor`".into()),
+    }
+}
+
 /// Runs the command.
 pub(super) fn run(args: &TagArgs) -> anyhow::Result<Outcome> {
     let change = |rules: &mut crate::tags::TagRules| {
         rules.fdr = args.fdr.unwrap_or(rules.fdr);
+        rules.basis = args.basis.unwrap_or(rules.basis);
         rules.max_remove = args.max_remove.unwrap_or(rules.max_remove);
     };
     let finished = retag(&args.run_dir, change, &TerminalProgress::new(args.quiet))?;

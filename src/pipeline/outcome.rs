@@ -27,6 +27,7 @@ pub struct Outcome {
 #[must_use]
 pub fn calibration_options(config: &RunConfig) -> CalibrationOptions {
     CalibrationOptions {
+        basis: config.tags.basis,
         seed: derive(config.seed, "calibration"),
         ..CalibrationOptions::default()
     }

@@ -609,8 +609,8 @@ fn facts(
         tokens: report::Tokens {
             policy: format!(
                 "[CLS], the end of the prompt, [SEP], the beginning of the response, [SEP]: at most {} tokens, \
-                 {} of them for the response",
-                config.tokens.max_length_tokens, config.tokens.max_response_tokens
+                 of which the response is sure of {}",
+                config.tokens.max_length_tokens, config.tokens.response_tokens
             ),
             max_length_tokens: u32::try_from(config.tokens.max_length_tokens).unwrap_or(u32::MAX),
             texts: encoded.texts as u64,

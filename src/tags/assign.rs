@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::calibrate::Calibration;
+use super::calibrate::{Basis, Calibration};
 use super::metrics::tie_free_ranks;
 use super::signals::{Signals, mean_signal, regions};
 use super::stats::{quantile_sorted, real};
@@ -185,6 +185,8 @@ impl EvidenceCode {
 pub struct TagRules {
     /// Accepted share of right labels among those tagged incorrect, 0 to 1.
     pub fdr: f64,
+    /// What the bound on that share rests on.
+    pub basis: Basis,
     /// Confidence this close to one half is near chance.
     pub near_chance: f64,
     /// At most this share of pairs, those closest to one half, is near chance: where the
@@ -205,6 +207,7 @@ impl Default for TagRules {
     fn default() -> Self {
         Self {
             fdr: 0.1,
+            basis: Basis::default(),
             near_chance: 0.15,
             near_chance_share: 1.0 / 3.0,
             fluctuating_share: 0.1,

@@ -22,15 +22,15 @@ pub enum Overlong {
 
 /// Token budget of one text: `[CLS] end of the prompt [SEP] begin of the response [SEP]`.
 ///
-/// The response keeps its first `max_response_tokens`; the prompt keeps its
-/// last tokens in what the response leaves of `max_length_tokens`.
+/// The response keeps its first `response_tokens`, and more where a short prompt
+/// leaves room; the prompt keeps its last tokens in what the response leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenPolicy {
     /// Tokens of a text in all, special tokens included.
     pub max_length_tokens: usize,
-    /// Tokens of the response at most.
-    pub max_response_tokens: usize,
+    /// Tokens that the response is sure of.
+    pub response_tokens: usize,
     /// What to do with longer texts.
     pub overlong: Overlong,
 }
@@ -41,8 +41,8 @@ const SPECIAL_TOKENS: usize = 3;
 impl Default for TokenPolicy {
     fn default() -> Self {
         Self {
-            max_length_tokens: 160,
-            max_response_tokens: 128,
+            max_length_tokens: 192,
+            response_tokens: 114,
             overlong: Overlong::TruncateLeft,
         }
     }
@@ -54,15 +54,15 @@ impl TokenPolicy {
     /// # Errors
     /// [`TokensError::Policy`] when a limit is zero or leaves no room.
     pub fn validate(&self) -> Result<(), TokensError> {
-        if self.max_response_tokens == 0 {
+        if self.response_tokens == 0 {
             return Err(TokensError::Policy(
-                "`max_response_tokens` must be at least 1".into(),
+                "`response_tokens` must be at least 1".into(),
             ));
         }
-        if self.max_response_tokens + SPECIAL_TOKENS > self.max_length_tokens {
+        if self.response_tokens + SPECIAL_TOKENS > self.max_length_tokens {
             return Err(TokensError::Policy(format!(
-                "`max_response_tokens` = {} and {SPECIAL_TOKENS} special tokens do not fit in `max_length_tokens` = {}",
-                self.max_response_tokens, self.max_length_tokens
+                "`response_tokens` = {} and {SPECIAL_TOKENS} special tokens do not fit in `max_length_tokens` = {}",
+                self.response_tokens, self.max_length_tokens
             )));
         }
         Ok(())
@@ -147,9 +147,12 @@ impl TextEncoder {
     }
 
     fn join(&self, prompt: &[u32], response: &[u32]) -> Encoded {
-        let kept_response = response.len().min(self.policy.max_response_tokens);
-        let room = self.policy.max_length_tokens - SPECIAL_TOKENS - kept_response;
-        let kept_prompt = prompt.len().min(room);
+        let room = self.policy.max_length_tokens - SPECIAL_TOKENS;
+        let left_by_prompt = room.saturating_sub(prompt.len());
+        let kept_response = response
+            .len()
+            .min(self.policy.response_tokens.max(left_by_prompt));
+        let kept_prompt = prompt.len().min(room - kept_response);
         let mut ids = Vec::with_capacity(kept_prompt + kept_response + SPECIAL_TOKENS);
         ids.push(self.begin);
         ids.extend_from_slice(&prompt[prompt.len() - kept_prompt..]);
