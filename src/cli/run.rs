@@ -50,7 +50,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FINDING", help_heading = "Output")]
     fail_on: Vec<FailOn>,
 
-    /// Explain one pair: why it has its tag (also on a finished run)
+    /// Explain one pair of a finished run: why it has its tag
     #[arg(long, value_name = "PAIR_ID", help_heading = "Output")]
     explain: Option<String>,
 
@@ -253,6 +253,19 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
     let request = args.request()?;
+    if args.dry_run {
+        print(&dry_run(&pipeline::estimate(&request)?))?;
+        return Ok(Outcome::Done);
+    }
+    if let Some(pair) = &args.explain {
+        // the first argument may be the folder of a finished run
+        let named = request.inputs.first().map(PathBuf::from);
+        let run_dir = named
+            .filter(|path| path.join("manifest.json").exists())
+            .unwrap_or_else(|| request.run_dir());
+        print(&pipeline::explain(&run_dir, pair)?)?;
+        return Ok(Outcome::Done);
+    }
     let progress = TerminalProgress::new(args.quiet);
     let finished = pipeline::run(&request, &progress)?;
     show(&finished.report, args.json, args.quiet)?;
@@ -280,4 +293,19 @@ fn judge(report: &Report, fail_on: &[FailOn]) -> Outcome {
     } else {
         Outcome::Done
     }
+}
+
+/// An estimate in words.
+fn dry_run(estimate: &pipeline::Estimate) -> String {
+    let megabytes = |bytes: u64| bytes >> 20;
+    format!(
+        "would read {} rows as {}\nwould write {}\ntime: at most about {:.0} s, if no text is in the cache\n\
+         memory: about {} MB; features on disk: at most {} MB\n",
+        estimate.rows,
+        estimate.shape,
+        estimate.run_dir.display(),
+        estimate.seconds_at_most,
+        megabytes(estimate.memory_bytes),
+        megabytes(estimate.disk_bytes),
+    )
 }

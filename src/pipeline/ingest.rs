@@ -37,7 +37,7 @@ pub struct Ingested {
 /// What the token policy cut, by the first backbone's tokenizer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cut {
-    /// Texts of pairs that lost tokens of the prompt or the response.
+    /// Distinct texts that lost tokens of the prompt or the response.
     pub texts: u64,
     /// Pairs with such a text.
     pub pairs: u64,
@@ -167,11 +167,9 @@ fn add_pair(
     [source, cap_group]: [Option<u32>; 2],
 ) -> Result<RowState, PipelineError> {
     let cut = |side: &Encoded| side.prompt_cut || side.response_cut;
-    let texts_cut = sides[0].iter().filter(|side| cut(side)).count() as u64;
-    if texts_cut > 0 {
+    if sides[0].iter().any(cut) {
         match config.tokens.overlong {
             Overlong::TruncateLeft => {
-                ingested.cut.texts += texts_cut;
                 ingested.cut.pairs += 1;
                 ingested.cut.response_pairs +=
                     u64::from(sides[0].iter().any(|side| side.response_cut));
@@ -188,7 +186,15 @@ fn add_pair(
     }
     let mut by_backbone: Vec<PairTexts> = Vec::with_capacity(sides.len());
     for (builder, [chosen, rejected]) in builders.iter_mut().zip(sides) {
-        by_backbone.push([builder.add(chosen)?, builder.add(rejected)?]);
+        let mut add = |side: &Encoded| {
+            let known = builder.len();
+            let text = builder.add(side)?;
+            let cut_and_new = by_backbone.is_empty() && builder.len() > known && cut(side);
+            ingested.cut.texts += u64::from(cut_and_new);
+            Ok::<_, PipelineError>(text)
+        };
+        let texts = [add(chosen)?, add(rejected)?];
+        by_backbone.push(texts);
     }
     if by_backbone
         .iter()

@@ -11,6 +11,7 @@
 
 pub mod config;
 mod evidence;
+mod explain;
 mod finish;
 mod health;
 mod ingest;
@@ -27,9 +28,10 @@ mod tables;
 mod training;
 
 pub use config::RunConfig;
+pub use explain::explain;
 pub use finish::Finished;
 pub use retag::retag;
-pub use run::{RunRequest, open_source, run};
+pub use run::{Estimate, RunRequest, estimate, open_source, run};
 
 use std::path::PathBuf;
 
@@ -112,6 +114,9 @@ pub enum PipelineError {
     /// There is no finished run in a folder.
     #[error("`{}` holds no finished run", .0.display())]
     NoRun(PathBuf),
+    /// No pair of a run has this id.
+    #[error("no pair of the run has the id `{0}`")]
+    NoSuchPair(String),
     /// An input is not what it was when the run was made.
     #[error("`{}` has changed since the run was made", .0.display())]
     InputChanged(PathBuf),
@@ -141,6 +146,7 @@ impl PipelineError {
             Self::NoPairs { .. } => {
                 Some("`removed.parquet` is not written; check the columns with `--columns`".into())
             }
+            Self::NoSuchPair(_) => Some("ids stand in tags.parquet, in the report, and as `prefclean_pair_id` in the cleaned file".into()),
             Self::InputChanged(_) => {
                 Some("run `prefclean run` again: its tags belong to the old content".into())
             }

@@ -139,9 +139,9 @@ impl Outcome {
     /// Calibrated probability that a trained pair's label is wrong; `None` where nothing can be told.
     #[must_use]
     pub fn p_incorrect(&self, pair: usize) -> Option<f64> {
-        self.calibration
-            .as_ref()
-            .map(|_| self.decisions[pair].p_incorrect)
+        let calibration = self.calibration.as_ref()?;
+        let known = calibration.verdict.can_tell();
+        known.then(|| self.decisions[pair].p_incorrect)
     }
 
     /// Estimated share of right labels among the pairs tagged incorrect, up to its upper bound.

@@ -187,7 +187,10 @@ fn planted(report: &Report) -> String {
         let gate = number(detector.gate);
         match report.verdict.kind {
             VerdictKind::CanTell => {
-                put!(text, "The lower bound is above {gate}, so tags are given.");
+                put!(
+                    text,
+                    "The lower bound is above {gate}, so pairs may be tagged incorrect."
+                );
             }
             VerdictKind::CannotTell if corrected.low < detector.gate => put!(
                 text,

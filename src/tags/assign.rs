@@ -96,7 +96,7 @@ impl Tag {
         match self {
             Self::Robust => "Both models come to agree with the label and stay there.",
             Self::Ambiguous => {
-                "The loss keeps fluctuating, or the models stay undecided. The label may be right and the pair hard."
+                "The models stay undecided, keep changing, or doubt the label without being sure. It may be right and the pair hard."
             }
             Self::Incorrect => {
                 "The label is likely wrong: the pair looks like the flips planted on purpose."
@@ -143,6 +143,8 @@ named!(
         HighLoss = "high-loss",
         /// More likely wrong than right, but not sure enough for the asked share of wrong tags.
         LikelyWrong = "likely-wrong",
+        /// The models side against the label, but not surely enough.
+        AgainstLabel = "against-label",
         /// Loss keeps changing from epoch to epoch.
         Fluctuating = "fluctuating",
         /// Confidence stays near one half.
@@ -167,6 +169,7 @@ impl EvidenceCode {
             Self::LikelyWrong => {
                 "the label is more likely wrong than right, but not surely enough to tag it incorrect"
             }
+            Self::AgainstLabel => "on average the models side against the label",
             Self::Fluctuating => {
                 "the loss keeps changing from epoch to epoch, among the most of all pairs"
             }
@@ -325,8 +328,8 @@ fn changed_sides(pair: &PairEvidence) -> bool {
 /// Decides on every pair, in the order given; the order does not matter.
 ///
 /// # The rule for `ambiguous`
-/// Not incorrect, and one of: mean confidence of the models within
-/// `near_chance` of one half, and among the `near_chance_share` of pairs closest
+/// Not incorrect, and one of: mean confidence of the models below one half (they
+/// side against the label); within `near_chance` of one half, and among the `near_chance_share` of pairs closest
 /// to it; a model changed sides, and the fluctuation of the loss is among the highest of
 /// such pairs, `fluctuating_share` of all at most; `p_incorrect` at or above `likely_wrong` where the models can tell.
 /// Without signals only the last counts.
@@ -371,9 +374,11 @@ pub fn assign(
         let incorrect = threshold.is_some_and(|t| pair.score >= t);
         let near_chance =
             !pair.signals.is_empty() && (confidence[i] - 0.5).abs() <= cuts.near_chance;
+        let against_label = !incorrect && !pair.signals.is_empty() && confidence[i] < 0.5;
         let fluctuating = fluctuation[i] > 0.0 && fluctuation[i] >= cuts.fluctuating;
         let likely_wrong = !incorrect && can_tell && p_incorrect >= rules.likely_wrong;
-        let tag = match (incorrect, near_chance || fluctuating || likely_wrong) {
+        let doubtful = likely_wrong || against_label || fluctuating || near_chance;
+        let tag = match (incorrect, doubtful) {
             (true, _) => Tag::Incorrect,
             (false, true) => Tag::Ambiguous,
             (false, false) => Tag::Robust,
@@ -381,6 +386,7 @@ pub fn assign(
         let leading = [
             (EvidenceCode::HighLoss, incorrect),
             (EvidenceCode::LikelyWrong, likely_wrong),
+            (EvidenceCode::AgainstLabel, against_label),
             (EvidenceCode::Fluctuating, fluctuating),
             (EvidenceCode::NearChance, near_chance),
         ];

@@ -142,6 +142,7 @@ fn evidence_says_why() {
             pair(1, 6.0, &[-3.0, -3.0, -3.0]),
             pair(2, -1.0, &[3.0, 3.0, 3.0]),
             pair(3, 0.0, &[0.1, -0.1, 0.1]),
+            pair(4, 0.0, &[-1.0, -1.0, -1.0]),
         ],
         Some(calibration()),
         &rules(0.1),
@@ -156,6 +157,16 @@ fn evidence_says_why() {
     assert_eq!((found[1].tag, found[1].reason), (Tag::Robust, None));
     assert_eq!(found[2].tag, Tag::Ambiguous);
     assert!(found[2].evidence_codes.contains(&EvidenceCode::NearChance));
+    assert_eq!(
+        found[3].tag,
+        Tag::Ambiguous,
+        "never robust against the label"
+    );
+    assert!(
+        found[3]
+            .evidence_codes
+            .contains(&EvidenceCode::AgainstLabel)
+    );
 }
 
 #[test]

@@ -52,6 +52,18 @@ impl TextsBuilder {
         })
     }
 
+    /// Number of distinct texts so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no text yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Index of a text, new or known.
     ///
     /// # Errors
