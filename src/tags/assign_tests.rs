@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::assign::{
     Decision, EvidenceCode, PairEvidence, Region, Tag, TagRules, assign, cap_removal,
 };
-use super::calibrate::{Calibration, CalibrationOptions, OtherEvidence, Verdict};
+use super::calibrate::{Basis, Calibration, CalibrationOptions, OtherEvidence, Verdict};
 use super::signals::Signals;
 use super::stats::{draw_normal, seeded_rng};
 
@@ -28,6 +28,7 @@ fn calibration() -> &'static Calibration {
         };
         let (planted, unplanted) = (scores(600, 5, false), scores(3000, 5, true));
         let options = CalibrationOptions {
+            basis: Basis::Shape,
             draws: 100,
             ..CalibrationOptions::default()
         };
