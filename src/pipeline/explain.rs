@@ -23,11 +23,7 @@ pub fn explain(run_dir: &Path, pair_id: &str) -> Result<String, PipelineError> {
     let manifest = Manifest::read(run_dir)?;
     let source = open_source(&manifest.arguments, &manifest.config.data.columns)?;
     let evidence = load(run_dir, &manifest, &source)?;
-    let outcome = Outcome::new(
-        &evidence,
-        &manifest.config,
-        manifest.facts.drop_noise_rate > 0.0,
-    );
+    let outcome = Outcome::new(&evidence, &manifest);
     let row = evidence
         .rows
         .iter()

@@ -9,7 +9,6 @@ use super::manifest::Manifest;
 use super::outcome::Outcome;
 use super::reporting::{self, Written};
 use super::{review, tables};
-use crate::filter::Exchange;
 use crate::pairs::{
     Decision, Extra, FilterOptions, PairSource, ParquetSink, WriteCounts, write_filtered,
 };
@@ -35,10 +34,7 @@ pub(super) fn finish(
 ) -> Result<Finished, PipelineError> {
     let start = Instant::now();
     progress.begin("tagging and writing", None, "files");
-    let config = &manifest.config;
-    let filtered = config.second_pass.exchange != Exchange::Independent
-        && manifest.facts.drop_noise_rate > 0.0;
-    let outcome = Outcome::new(evidence, config, filtered);
+    let outcome = Outcome::new(evidence, &manifest);
     let mut written = Written::default();
     let counts = write_rows(source, evidence, &outcome, &manifest, run_dir)?;
     if let Some(output) = &manifest.output {

@@ -10,8 +10,10 @@
 //! left in its tables.
 
 pub mod config;
+mod estimate;
 mod evidence;
 mod explain;
+mod facts;
 mod finish;
 mod health;
 mod ingest;
@@ -28,10 +30,11 @@ mod tables;
 mod training;
 
 pub use config::RunConfig;
+pub use estimate::{Estimate, estimate};
 pub use explain::explain;
 pub use finish::Finished;
 pub use retag::retag;
-pub use run::{Estimate, RunRequest, estimate, open_source, run};
+pub use run::{RunRequest, open_source, run};
 
 use std::path::PathBuf;
 
@@ -144,7 +147,7 @@ impl PipelineError {
                     .into(),
             ),
             Self::NoPairs { .. } => {
-                Some("`removed.parquet` is not written; check the columns with `--columns`".into())
+                Some("check what is read as prompt, chosen and rejected: `--columns` names the columns".into())
             }
             Self::NoSuchPair(_) => Some("ids stand in tags.parquet, in the report, and as `prefclean_pair_id` in the cleaned file".into()),
             Self::InputChanged(_) => {

@@ -2,7 +2,9 @@
 
 use super::config::RunConfig;
 use super::evidence::{Evidence, RowEvidence, RowState};
+use super::manifest::Manifest;
 use super::training::derive;
+use crate::filter::Exchange;
 use crate::report::Estimate;
 use crate::tags::assign::{CapWarning, PairEvidence, assign, cap_removal};
 use crate::tags::calibrate::{CalibrationOptions, OtherEvidence};
@@ -57,7 +59,10 @@ pub fn other_evidence(evidence: &Evidence) -> OtherEvidence {
 impl Outcome {
     /// Calibrates, tags, and applies the cap.
     #[must_use]
-    pub fn new(evidence: &Evidence, config: &RunConfig, filtered: bool) -> Self {
+    pub fn new(evidence: &Evidence, manifest: &Manifest) -> Self {
+        let config = &manifest.config;
+        let filtered = config.second_pass.exchange != Exchange::Independent
+            && manifest.facts.drop_noise_rate > 0.0;
         let (planted, unplanted) = evidence.scores();
         let options = calibration_options(config);
         let calibration =

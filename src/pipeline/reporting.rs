@@ -162,10 +162,9 @@ fn example(
 pub(super) fn evidence_words(evidence: &Evidence, outcome: &Outcome, pair: usize) -> Vec<String> {
     let record = &evidence.pairs[pair];
     let decision = &outcome.decisions[pair];
-    let mut words = vec![format!(
-        "More suspicious than {:.1}% of the pairs.",
-        100.0 * decision.suspicion
-    )];
+    // the most suspicious of many pairs would round to 100%
+    let percent = (100.0 * decision.suspicion).min(99.9);
+    let mut words = vec![format!("More suspicious than {percent:.1}% of the pairs.")];
     words.extend(
         decision
             .evidence_codes
@@ -240,7 +239,7 @@ pub(super) fn build(
         prefclean_version: env!("CARGO_PKG_VERSION").into(),
         created: Some(rfc3339(seconds)),
         dataset: dataset(source, evidence, manifest),
-        verdict: verdict(calibration, evidence.pairs.len()),
+        verdict: verdict(calibration, evidence.pairs.len(), manifest.config.tags.fdr),
         counts: count_tags(evidence, outcome, manifest, counts),
         noise_rate: calibration.map_or_else(NoiseRate::default, noise_rate),
         detector: detector(evidence, calibration, manifest),
@@ -315,7 +314,7 @@ fn dataset(source: &PairSource, evidence: &Evidence, manifest: &Manifest) -> Dat
     }
 }
 
-fn verdict(calibration: Option<&Calibration>, n_pairs: usize) -> Verdict {
+fn verdict(calibration: Option<&Calibration>, n_pairs: usize, fdr: f64) -> Verdict {
     let Some(calibration) = calibration else {
         return Verdict {
             kind: VerdictKind::CannotTell,
@@ -336,11 +335,22 @@ fn verdict(calibration: Option<&Calibration>, n_pairs: usize) -> Verdict {
         100.0 * observed.interval.high
     );
     match &calibration.verdict {
-        tags::Verdict::CanTell => Verdict {
-            kind: VerdictKind::CanTell,
-            why: vec![measured],
-            would_help: Vec::new(),
-        },
+        tags::Verdict::CanTell => {
+            let mut why = vec![measured];
+            let best = calibration.smallest_fdr().filter(|point| point.upper > fdr);
+            if let Some(point) = best.filter(|_| calibration.threshold(fdr).is_none()) {
+                why.push(format!(
+                    "No set of pairs is surely enough wrong: the best bound on the share of right labels in one is {:.2}, \
+                     {fdr} was asked for. Raise `--fdr` to tag more, or look at the most suspicious pairs by eye.",
+                    point.upper
+                ));
+            }
+            Verdict {
+                kind: VerdictKind::CanTell,
+                why,
+                would_help: Vec::new(),
+            }
+        }
         tags::Verdict::CannotTell { why } => Verdict {
             kind: VerdictKind::CannotTell,
             why: vec![measured, sentence(why.trim_end_matches('.'))],
@@ -427,7 +437,7 @@ fn noise_rate(calibration: &Calibration) -> NoiseRate {
         anchor: "The pairs that the models trust most hold no wrong labels.".into(),
         agreement: match &noise.agreement {
             Agreement::Agree => "The estimates agree within 15 points.".into(),
-            Agreement::Disagree(words) => words.clone(),
+            Agreement::Disagree(words) => sentence(words.trim_end_matches('.')),
         },
     }
 }

@@ -9,14 +9,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::PipelineError;
 use super::config::{ModelConfig, RunConfig};
 use super::evidence::{Evidence, PairRecord, PlantedScore};
+use super::facts::{Clock, facts};
 use super::finish::{Finished, finish};
-use super::health::health;
 use super::ingest::{Ingested, ingest};
-use super::manifest::{Facts, Manifest, SCHEMA_VERSION};
+use super::manifest::{Manifest, SCHEMA_VERSION};
 use super::outcome::calibration_options;
 use super::planting::{ROUNDS, draw_plantings};
-use super::training::{CrossFit, Round, Trainer, deciding, derive, view_columns};
-use crate::filter::{Curriculum, Exchange};
+use super::training::{CrossFit, Round, Trainer, deciding, derive};
 use crate::graph::artifacts::Head;
 use crate::graph::backbone::{POOLS, backbone_model};
 use crate::pairs::{Columns, PairId, PairSource, ReadOptions};
@@ -91,61 +90,6 @@ pub fn open_source(inputs: &[String], columns: &str) -> Result<PairSource, Pipel
         ..ReadOptions::default()
     };
     Ok(PairSource::open(inputs, &options)?)
-}
-
-/// What a run would do.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Estimate {
-    /// Rows of the inputs.
-    pub rows: u64,
-    /// Detected shape, in words.
-    pub shape: String,
-    /// The run directory.
-    pub run_dir: PathBuf,
-    /// Seconds at most: every text is new, and as long as the policy allows.
-    pub seconds_at_most: f64,
-    /// Bytes of memory, the runtime's included.
-    pub memory_bytes: u64,
-    /// Bytes of features on disk at most.
-    pub disk_bytes: u64,
-}
-
-/// Estimates a run without doing it; reads only the inputs' headers.
-///
-/// # Errors
-/// When the inputs cannot be read as pairs.
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-pub fn estimate(request: &RunRequest) -> Result<Estimate, PipelineError> {
-    /// Tokens a second and core of the default backbone, measured on a slow server core.
-    const TOKENS_PER_SECOND: f64 = 1500.0;
-    /// Seconds of training for a pair, epoch and model.
-    const TRAINING_SECONDS: f64 = 1.5e-5;
-    /// Runtime, weights and workspaces.
-    const FIXED_BYTES: u64 = 600 << 20;
-    let config = &request.config;
-    let source = open_source(&request.inputs, &config.data.columns)?;
-    let rows = source.rows();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if request.threads > 0 {
-        request.threads
-    } else {
-        threads
-    };
-    let tokens = 2.0 * rows as f64 * config.tokens.max_length_tokens as f64;
-    let epochs = config.first_pass.epochs
-        + config.second_pass.epochs * config.second_pass.members
-        + config.cross_fit.folds * config.cross_fit.epochs / ROUNDS;
-    let passes = (epochs * ROUNDS * 2) as f64;
-    let cell_bytes = (config.second_pass.epochs * ROUNDS * 2 * 9) as u64;
-    Ok(Estimate {
-        rows,
-        shape: source.shape().to_string(),
-        run_dir: request.run_dir(),
-        seconds_at_most: tokens / (TOKENS_PER_SECOND * threads as f64)
-            + rows as f64 * passes * TRAINING_SECONDS,
-        memory_bytes: FIXED_BYTES + rows * (600 + 2 * cell_bytes),
-        disk_bytes: 2 * rows * 4 * 1152,
-    })
 }
 
 /// Does the whole job.
@@ -257,17 +201,20 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         training_key,
         facts,
     };
-    finish(&source, &evidence, manifest, &run_dir, progress)
+    let finished = finish(&source, &evidence, manifest, &run_dir, progress)?;
+    // what a killed run would need is of no use any more; what cannot be deleted does no harm
+    let _ = fs::remove_dir_all(&trainer.work.0);
+    Ok(finished)
 }
 
 /// What both passes gave.
-struct Trained {
-    cross_fit: Option<CrossFit>,
-    first_noise: Option<NoiseReport>,
-    drop_noise_rate: f64,
-    rounds: [Round; ROUNDS],
-    steps: u64,
-    seconds: f64,
+pub(super) struct Trained {
+    pub(super) cross_fit: Option<CrossFit>,
+    pub(super) first_noise: Option<NoiseReport>,
+    pub(super) drop_noise_rate: f64,
+    pub(super) rounds: [Round; ROUNDS],
+    pub(super) steps: u64,
+    pub(super) seconds: f64,
 }
 
 fn train(
@@ -559,151 +506,4 @@ pub(super) fn digest_inputs(source: &PairSource) -> Result<Vec<report::Input>, P
             })
         })
         .collect()
-}
-
-#[expect(clippy::too_many_arguments, reason = "gathers what every stage knew")]
-#[expect(clippy::cast_precision_loss, reason = "rates for people")]
-fn facts(
-    trainer: &Trainer<'_>,
-    trained: &Trained,
-    ingested: &Ingested,
-    source: &PairSource,
-    backbones: &[ModelFolder],
-    backbone_of: [usize; 2],
-    encoded: EncodeStats,
-    device: ExecutionDevice,
-    clock: &Clock,
-) -> Facts {
-    let config = trainer.config;
-    let pass = &config.second_pass;
-    let model = |which: usize| {
-        let settings = config.models()[which];
-        let backbone = &backbones[backbone_of[which]];
-        let width = view_columns(settings, trainer.features[which].width(), 0).len();
-        let pools: Vec<String> = settings
-            .pools
-            .iter()
-            .map(|pool| format!("{pool:?}").to_lowercase())
-            .collect();
-        let fit = trained.cross_fit.as_ref();
-        report::ModelInfo {
-            backbone: backbone.name.clone(),
-            view: format!(
-                "{:.0}% of the {} features, drawn by seed",
-                100.0 * settings.feature_share,
-                pools.join(" + ")
-            ),
-            head: settings.head.clone(),
-            features: u32::try_from(width).unwrap_or(u32::MAX),
-            accuracy: fit.map(|fit| super::health::accuracy(&fit.margins[which])),
-        }
-    };
-    let trained_pairs =
-        trainer.pairs.len() * ROUNDS * (config.first_pass.epochs + pass.epochs * pass.members);
-    let mut versions = vec![
-        report::Named {
-            name: "prefclean".into(),
-            value: env!("CARGO_PKG_VERSION").into(),
-        },
-        report::Named {
-            name: "ONNX Runtime".into(),
-            value: ort::info().into(),
-        },
-    ];
-    for backbone in backbones {
-        versions.push(report::Named {
-            name: backbone.name.clone(),
-            value: format!(
-                "weights, configuration and tokenizer {}",
-                &backbone.digests.model[..16]
-            ),
-        });
-    }
-    Facts {
-        shape: source.shape().to_string(),
-        unique_texts: ingested.texts[0].len() as u64,
-        source_column: ingested.source_column.clone(),
-        first_pass_noise: trained.first_noise.clone(),
-        drop_noise_rate: trained.drop_noise_rate,
-        models: report::Models {
-            a: model(0),
-            b: model(1),
-            health: health(
-                &trained.rounds,
-                &trainer.plantings,
-                trained.cross_fit.as_ref(),
-                pass.exchange,
-            ),
-        },
-        training: report::Training {
-            method: match pass.exchange {
-                Exchange::PeerReview => "peer review (CRM)",
-                Exchange::SelfReview => "self review (control)",
-                Exchange::Independent => "independent (control)",
-            }
-            .into(),
-            curriculum: match pass.curriculum {
-                Curriculum::None => "none",
-                Curriculum::GlobalSort => "global-sort",
-                Curriculum::Staged => "staged",
-            }
-            .into(),
-            first_pass_epochs: u32::try_from(config.first_pass.epochs).unwrap_or(u32::MAX),
-            epochs: u32::try_from(pass.epochs).unwrap_or(u32::MAX),
-            steps: trained.steps,
-            batch_pairs: u32::try_from(pass.batch_size_pairs).unwrap_or(u32::MAX),
-            drop_rate: trained.rounds[0]
-                .dynamics
-                .drop_rates
-                .iter()
-                .copied()
-                .fold(0.0, f64::max),
-            pairs_per_second: (trained.seconds > 0.0)
-                .then(|| trained_pairs as f64 / trained.seconds),
-        },
-        tokens: report::Tokens {
-            policy: format!(
-                "[CLS], the end of the prompt, [SEP], the beginning of the response, [SEP]: at most {} tokens, \
-                 of which the response is sure of {}",
-                config.tokens.max_length_tokens, config.tokens.response_tokens
-            ),
-            max_length_tokens: u32::try_from(config.tokens.max_length_tokens).unwrap_or(u32::MAX),
-            texts: encoded.texts as u64,
-            truncated_texts: ingested.cut.texts,
-            truncated_pairs: ingested.cut.pairs,
-            undecidable: ingested
-                .rows
-                .iter()
-                .filter(|row| matches!(row.state, super::evidence::RowState::Undecidable(_)))
-                .count() as u64,
-        },
-        versions,
-        device: format!("{device} ({})", device.provider()),
-        timings: clock.laps.clone(),
-    }
-}
-
-/// Seconds per stage.
-struct Clock {
-    last: Instant,
-    laps: Vec<report::Timing>,
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self {
-            last: Instant::now(),
-            laps: Vec::new(),
-        }
-    }
-}
-
-impl Clock {
-    fn lap(&mut self, stage: &str) {
-        self.laps.push(report::Timing {
-            stage: stage.to_owned(),
-            seconds: self.last.elapsed().as_secs_f64(),
-        });
-        self.last = Instant::now();
-    }
 }

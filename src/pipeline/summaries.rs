@@ -5,7 +5,12 @@ use polars::prelude::*;
 use super::evidence::Evidence;
 use crate::report as view;
 use crate::tags::{Tag, population_std};
-use crate::train::{Dynamics, loss};
+use crate::train::Dynamics;
+
+/// Loss of a margin, nats.
+fn loss(margin: f32) -> f64 {
+    crate::tags::signals::loss(f64::from(margin))
+}
 
 /// Pairs on the data map at most.
 const MAP_POINTS: usize = 5000;

@@ -11,8 +11,8 @@ use arrow::error::ArrowError;
 
 use super::evidence::{Evidence, RowEvidence};
 use super::outcome::Outcome;
+use crate::tags::signals::loss;
 use crate::tags::{Signals, Tag};
-use crate::train::loss;
 
 /// Rows written at a time.
 const BATCH_ROWS: usize = 1 << 16;
@@ -226,7 +226,7 @@ fn dynamics_batch(
         clippy::cast_possible_truncation,
         reason = "losses are stored as f32, as margins are"
     )]
-    let loss = |margin: f32| loss(margin) as f32;
+    let loss = |margin: f32| loss(f64::from(margin)) as f32;
     let online = |pair: usize, model: usize, epoch: usize| dynamics.online(model, epoch)[pair];
     let end = |pair: usize, model: usize, epoch: usize| dynamics.end(model, epoch)[pair];
     let mut columns = Columns(Vec::new());

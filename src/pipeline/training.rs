@@ -47,7 +47,7 @@ pub struct Round {
     pub scores: Vec<f64>,
     /// Dynamics of the first member.
     pub dynamics: Dynamics,
-    /// Mean loss at the end of the pass, over models and members: `[n_pairs]`, nats.
+    /// Optimizer steps, over models and members.
     pub steps: u64,
 }
 

@@ -72,22 +72,19 @@ fn head(report: &Report) -> String {
         ),
         (
             "estimated wrong labels",
-            maybe_percent(report.noise_rate.eta.map(|e| e.value)),
-            report
-                .noise_rate
-                .eta
-                .map_or_else(String::new, text::interval_percent),
+            words::noise_headline(report).0,
+            words::noise_headline(report).1,
         ),
         (
-            "planted flips found (AUROC, corrected)",
-            maybe(detector.auroc_corrected.map(|e| e.value)),
+            "planted flips found (AUROC)",
+            maybe(detector.auroc_observed.map(|e| e.value)),
             words::auroc_note(report),
         ),
         (
-            "the same, as measured",
-            maybe(detector.auroc_observed.map(|e| e.value)),
+            "the same, corrected for labels that were wrong before",
+            maybe(detector.auroc_corrected.map(|e| e.value)),
             detector
-                .auroc_observed
+                .auroc_corrected
                 .map_or_else(String::new, text::interval),
         ),
         ("planted flips", count(detector.planted), String::new()),

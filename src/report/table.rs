@@ -154,13 +154,17 @@ fn measures(report: &Report, style: TableStyle) -> Table {
         ),
         (
             "estimated wrong labels",
-            report.noise_rate.eta.map_or_else(unknown, estimate_percent),
+            format!(
+                "{} ({})",
+                words::noise_headline(report).0,
+                words::noise_headline(report).1
+            ),
         ),
         (
             "planted flips found (AUROC)",
             report
                 .detector
-                .auroc_corrected
+                .auroc_observed
                 .map_or_else(unknown, estimate),
         ),
         ("planted flips", count(report.detector.planted)),

@@ -139,7 +139,7 @@ fn trained(report: &Report) -> String {
             percent(training.drop_rate)
         );
     } else {
-        text += "No pair was left out of training. ";
+        text += "The estimated noise was too light to gain from it, so no pair was left out of training. ";
     }
     if !a.backbone.is_empty() {
         put!(
@@ -396,9 +396,22 @@ pub(super) fn cite(report: &Report) -> String {
     )
 }
 
-/// Caption of a corrected AUROC for tiles and tables.
+/// The share of wrong labels and its caption: an estimate where the models can tell, a range where not.
+pub(super) fn noise_headline(report: &Report) -> (String, String) {
+    let noise = &report.noise_rate;
+    match (noise.eta, noise.allowed) {
+        (Some(_), Some(allowed)) if report.verdict.kind == VerdictKind::CannotTell => (
+            format!("{}–{}", percent(allowed.low), percent(allowed.high)),
+            "any rate in this range fits what was measured".into(),
+        ),
+        (Some(eta), _) => (percent(eta.value), super::text::interval_percent(eta)),
+        (None, _) => ("–".into(), "not estimated".into()),
+    }
+}
+
+/// Caption of the observed AUROC for tiles and tables.
 pub(super) fn auroc_note(report: &Report) -> String {
-    report.detector.auroc_corrected.map_or_else(
+    report.detector.auroc_observed.map_or_else(
         || "not measured".to_owned(),
         |e| format!("{}; 0.5 is chance", interval(e)),
     )

@@ -305,6 +305,12 @@ impl Runtime {
         Ok(RUNTIME.get_or_init(|| runtime))
     }
 
+    /// What the library says of its build, its version among it.
+    #[must_use]
+    pub fn build_info(&self) -> &'static str {
+        ort::info()
+    }
+
     /// The library, links followed.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -380,7 +386,7 @@ impl Runtime {
         }
         Ok(RuntimeFacts {
             path: self.path.clone(),
-            build_info: ort::info().to_owned(),
+            build_info: self.build_info().to_owned(),
             providers: providers::compiled_in(),
             cuda: CudaFacts {
                 compiled_in,

@@ -1,13 +1,5 @@
 //! Training dynamics in memory: every pair's margins over the epochs of two models.
 
-/// Bradley-Terry loss of a margin: `softplus(-margin)`, in nats.
-#[must_use]
-pub fn loss(margin: f32) -> f64 {
-    let margin = f64::from(margin);
-    // not -ln(sigmoid(m)): infinite below a margin of about -700
-    (-margin).max(0.0) + (-margin.abs()).exp().ln_1p()
-}
-
 /// One model's margins and selections, `[n_epochs, n_pairs]`, epoch by epoch.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelDynamics {
@@ -77,26 +69,5 @@ impl Dynamics {
 
     pub(super) fn span(&self, epoch: usize) -> std::ops::Range<usize> {
         epoch * self.n_pairs..(epoch + 1) * self.n_pairs
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_loss_is_stable_at_both_ends() {
-        // numpy: np.logaddexp(0, -m) for m in (-800, -1, 0, 30)
-        for (margin, expected) in [
-            (-800.0, 800.0),
-            (-1.0, 1.313_261_687_518_222_8),
-            (0.0, std::f64::consts::LN_2),
-            (30.0, 9.357_622_968_839_299e-14),
-        ] {
-            assert!(
-                (loss(margin) - expected).abs() <= 1e-12 * expected.max(1e-3),
-                "{margin}"
-            );
-        }
     }
 }

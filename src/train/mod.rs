@@ -10,7 +10,7 @@ mod dynamics;
 mod pass;
 
 pub use checkpoint::TrainState;
-pub use dynamics::{Dynamics, ModelDynamics, loss};
+pub use dynamics::{Dynamics, ModelDynamics};
 pub use pass::{PassOptions, Schedule, TrainPair, train_pass};
 
 use std::path::PathBuf;

@@ -304,7 +304,11 @@ mod tests {
             }
             self.weight -= learning_rate * gradient / pairs.len() as f32;
             self.steps += 1;
-            Ok(margins.iter().map(|&m| super::super::loss(m)).sum::<f64>() / pairs.len() as f64)
+            Ok(margins
+                .iter()
+                .map(|&m| crate::tags::signals::loss(f64::from(m)))
+                .sum::<f64>()
+                / pairs.len() as f64)
         }
 
         fn state(&self) -> Result<ModelState, RewardError> {

@@ -111,7 +111,7 @@ fn tiles(out: &mut String, report: &Report) {
     let counts = &report.counts;
     let usable = report.dataset.usable;
     let of_usable = |n: u64| format!("{} of usable pairs", text::percent(share(n, usable)));
-    let noise = report.noise_rate.eta;
+    let (noise, noise_note) = words::noise_headline(report);
     let aside = report.dataset.rows.saturating_sub(usable);
     let tiles = [
         (
@@ -147,15 +147,10 @@ fn tiles(out: &mut String, report: &Report) {
             format!("{} rows kept", count(counts.kept)),
             "",
         ),
-        (
-            "estimated wrong labels",
-            noise.map_or_else(|| "–".to_owned(), |eta| percent(eta.value)),
-            noise.map_or_else(|| "not estimated".to_owned(), text::interval_percent),
-            "",
-        ),
+        ("estimated wrong labels", noise, noise_note, ""),
         (
             "planted flips found (AUROC)",
-            maybe(report.detector.auroc_corrected.map(|e| e.value)),
+            maybe(report.detector.auroc_observed.map(|e| e.value)),
             words::auroc_note(report),
             "",
         ),

@@ -1,0 +1,163 @@
+//! What only training knew: models, health, token policy, versions, timings.
+
+use std::time::Instant;
+
+use super::evidence::RowState;
+use super::health::{accuracy, health};
+use super::ingest::Ingested;
+use super::manifest::Facts;
+use super::planting::ROUNDS;
+use super::run::Trained;
+use super::training::{Trainer, view_columns};
+use crate::filter::{Curriculum, Exchange};
+use crate::pairs::PairSource;
+use crate::report;
+use crate::reward::{EncodeStats, ExecutionDevice};
+use crate::setup::ModelFolder;
+
+#[expect(clippy::too_many_arguments, reason = "gathers what every stage knew")]
+#[expect(clippy::cast_precision_loss, reason = "rates for people")]
+pub(super) fn facts(
+    trainer: &Trainer<'_>,
+    trained: &Trained,
+    ingested: &Ingested,
+    source: &PairSource,
+    backbones: &[ModelFolder],
+    backbone_of: [usize; 2],
+    encoded: EncodeStats,
+    device: ExecutionDevice,
+    clock: &Clock,
+) -> Facts {
+    let config = trainer.config;
+    let pass = &config.second_pass;
+    let model = |which: usize| {
+        let settings = config.models()[which];
+        let backbone = &backbones[backbone_of[which]];
+        let width = view_columns(settings, trainer.features[which].width(), 0).len();
+        let pools: Vec<String> = settings
+            .pools
+            .iter()
+            .map(|pool| format!("{pool:?}").to_lowercase())
+            .collect();
+        let fit = trained.cross_fit.as_ref();
+        report::ModelInfo {
+            backbone: backbone.name.clone(),
+            view: format!(
+                "{:.0}% of the {} features, drawn by seed",
+                100.0 * settings.feature_share,
+                pools.join(" + ")
+            ),
+            head: settings.head.clone(),
+            features: u32::try_from(width).unwrap_or(u32::MAX),
+            accuracy: fit.map(|fit| accuracy(&fit.margins[which])),
+        }
+    };
+    let trained_pairs =
+        trainer.pairs.len() * ROUNDS * (config.first_pass.epochs + pass.epochs * pass.members);
+    let mut versions = vec![
+        report::Named {
+            name: "prefclean".into(),
+            value: env!("CARGO_PKG_VERSION").into(),
+        },
+        report::Named {
+            name: "ONNX Runtime".into(),
+            value: trainer.runtime.build_info().into(),
+        },
+    ];
+    for backbone in backbones {
+        versions.push(report::Named {
+            name: backbone.name.clone(),
+            value: format!(
+                "weights, configuration and tokenizer {}",
+                &backbone.digests.model[..16]
+            ),
+        });
+    }
+    Facts {
+        shape: source.shape().to_string(),
+        unique_texts: ingested.texts[0].len() as u64,
+        source_column: ingested.source_column.clone(),
+        first_pass_noise: trained.first_noise.clone(),
+        drop_noise_rate: trained.drop_noise_rate,
+        models: report::Models {
+            a: model(0),
+            b: model(1),
+            health: health(
+                &trained.rounds,
+                &trainer.plantings,
+                trained.cross_fit.as_ref(),
+                pass.exchange,
+            ),
+        },
+        training: report::Training {
+            method: match pass.exchange {
+                Exchange::PeerReview => "peer review (CRM)",
+                Exchange::SelfReview => "self review (control)",
+                Exchange::Independent => "independent (control)",
+            }
+            .into(),
+            curriculum: match pass.curriculum {
+                Curriculum::None => "none",
+                Curriculum::GlobalSort => "global-sort",
+                Curriculum::Staged => "staged",
+            }
+            .into(),
+            first_pass_epochs: u32::try_from(config.first_pass.epochs).unwrap_or(u32::MAX),
+            epochs: u32::try_from(pass.epochs).unwrap_or(u32::MAX),
+            steps: trained.steps,
+            batch_pairs: u32::try_from(pass.batch_size_pairs).unwrap_or(u32::MAX),
+            drop_rate: trained.rounds[0]
+                .dynamics
+                .drop_rates
+                .iter()
+                .copied()
+                .fold(0.0, f64::max),
+            pairs_per_second: (trained.seconds > 0.0)
+                .then(|| trained_pairs as f64 / trained.seconds),
+        },
+        tokens: report::Tokens {
+            policy: format!(
+                "[CLS], the end of the prompt, [SEP], the beginning of the response, [SEP]: at most {} tokens, \
+                 of which the response is sure of {}",
+                config.tokens.max_length_tokens, config.tokens.response_tokens
+            ),
+            max_length_tokens: u32::try_from(config.tokens.max_length_tokens).unwrap_or(u32::MAX),
+            texts: encoded.texts as u64,
+            truncated_texts: ingested.cut.texts,
+            truncated_pairs: ingested.cut.pairs,
+            undecidable: ingested
+                .rows
+                .iter()
+                .filter(|row| matches!(row.state, RowState::Undecidable(_)))
+                .count() as u64,
+        },
+        versions,
+        device: format!("{device} ({})", device.provider()),
+        timings: clock.laps.clone(),
+    }
+}
+
+/// Seconds per stage.
+pub(super) struct Clock {
+    last: Instant,
+    laps: Vec<report::Timing>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            last: Instant::now(),
+            laps: Vec::new(),
+        }
+    }
+}
+
+impl Clock {
+    pub(super) fn lap(&mut self, stage: &str) {
+        self.laps.push(report::Timing {
+            stage: stage.to_owned(),
+            seconds: self.last.elapsed().as_secs_f64(),
+        });
+        self.last = Instant::now();
+    }
+}
