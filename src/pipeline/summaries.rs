@@ -52,7 +52,7 @@ pub fn pair_losses(dynamics: &Dynamics, pair: usize) -> Vec<f64> {
 }
 
 fn name_column(tags: &[Tag]) -> Column {
-    let names: Vec<&str> = tags.iter().map(|tag| tag.name()).collect();
+    let names: Vec<&str> = tags.iter().map(|tag| tag.as_str()).collect();
     Column::new("tag".into(), names)
 }
 
@@ -115,7 +115,7 @@ pub fn trajectories(
 
 fn row_of(table: &DataFrame, tag: Tag) -> PolarsResult<Option<usize>> {
     let names = table.column("tag")?.str()?;
-    Ok(names.iter().position(|name| name == Some(tag.name())))
+    Ok(names.iter().position(|name| name == Some(tag.as_str())))
 }
 
 /// A sample of the data map, drawn by the pairs' own hashes.
@@ -178,7 +178,7 @@ pub fn loss_histogram(evidence: &Evidence, tags: &[Tag]) -> view::LossHistogram 
 
 /// Pairs per group with their tags: rows of group number, pairs, ambiguous, incorrect.
 fn grouped(groups: &[u32], tags: &[Tag]) -> PolarsResult<Vec<(u32, [u64; 3])>> {
-    let is = |tag: Tag| col("tag").eq(lit(tag.name())).sum();
+    let is = |tag: Tag| col("tag").eq(lit(tag.as_str())).sum();
     let table = DataFrame::new(
         tags.len(),
         vec![Column::new("group".into(), groups), name_column(tags)],

@@ -64,18 +64,7 @@ impl Trainer<'_> {
     /// When training fails.
     pub fn first_pass(&self) -> Result<[Round; ROUNDS], PipelineError> {
         let pass = &self.config.first_pass;
-        let options = PassOptions {
-            epochs: pass.epochs,
-            batch_size_pairs: pass.batch_size_pairs,
-            learning_rate: pass.learning_rate,
-            schedule: pass.schedule,
-            exchange: Exchange::Independent,
-            curriculum: Curriculum::None,
-            noise_rate: 0.0,
-            drop_exponent: 1.0,
-            ramp_epochs: 0,
-            seed: 0,
-        };
+        let options = self.unfiltered(pass.epochs);
         self.rounds("first pass", &options, pass.weight_decay, 1)
     }
 
@@ -98,6 +87,23 @@ impl Trainer<'_> {
             seed: 0,
         };
         self.rounds("second pass", &options, pass.weight_decay, pass.members)
+    }
+
+    /// A pass without filter, with the first pass's optimizer.
+    fn unfiltered(&self, epochs: usize) -> PassOptions {
+        let pass = &self.config.first_pass;
+        PassOptions {
+            epochs,
+            batch_size_pairs: pass.batch_size_pairs,
+            learning_rate: pass.learning_rate,
+            schedule: pass.schedule,
+            exchange: Exchange::Independent,
+            curriculum: Curriculum::None,
+            noise_rate: 0.0,
+            drop_exponent: 1.0,
+            ramp_epochs: 0,
+            seed: 0,
+        }
     }
 
     fn rounds(
@@ -163,18 +169,7 @@ impl Trainer<'_> {
             .iter()
             .map(|id| id.content.seeded_hash(fold_seed) % folds as u64)
             .collect();
-        let options = PassOptions {
-            epochs: self.config.cross_fit.epochs,
-            batch_size_pairs: self.config.first_pass.batch_size_pairs,
-            learning_rate: self.config.first_pass.learning_rate,
-            schedule: self.config.first_pass.schedule,
-            exchange: Exchange::Independent,
-            curriculum: Curriculum::None,
-            noise_rate: 0.0,
-            drop_exponent: 1.0,
-            ramp_epochs: 0,
-            seed: 0,
-        };
+        let options = self.unfiltered(self.config.cross_fit.epochs);
         let total = self.pairs.len() * options.epochs * (folds - 1);
         self.progress
             .begin("cross-fitting", Some(total as u64), "pairs");

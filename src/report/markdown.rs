@@ -100,7 +100,7 @@ fn head(report: &Report) -> String {
         put!(
             out,
             "| {} | {} | {} | {} |",
-            tag.name(),
+            tag.as_str(),
             count(n),
             percent(share(n, report.counts.rows())),
             tag.meaning()
@@ -352,7 +352,7 @@ fn example_row(out: &mut String, example: &Example) {
         "| {} | {} | {} | {:.4} | {} | {} | {} | {} | {} |",
         code(&label(&example.pair_id, 50)),
         example.row,
-        example.tag.name(),
+        example.tag.as_str(),
         example.suspicion,
         maybe_percent(example.p_incorrect),
         number(example.fluctuation),

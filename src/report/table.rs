@@ -120,7 +120,7 @@ fn counts(report: &Report, style: TableStyle) -> Table {
     let rows = report.counts.rows();
     let mut shown: Vec<(&str, u64, Option<Tag>)> = Tag::ALL
         .into_iter()
-        .map(|tag| (tag.name(), report.counts.of(tag), Some(tag)))
+        .map(|tag| (tag.as_str(), report.counts.of(tag), Some(tag)))
         // the three tags that training gives are always named
         .filter(|(_, n, tag)| {
             *n > 0 || matches!(tag, Some(Tag::Robust | Tag::Ambiguous | Tag::Incorrect))

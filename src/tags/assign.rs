@@ -84,12 +84,6 @@ named!(
 );
 
 impl Tag {
-    /// The name used in files.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.as_str()
-    }
-
     /// What the tag says, in a sentence.
     #[must_use]
     pub const fn meaning(self) -> &'static str {

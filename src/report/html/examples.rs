@@ -82,7 +82,7 @@ fn row(out: &mut String, example: &Example, highest: f64) {
         example.row,
         attribute(&label(&example.input, 200)),
         example.row,
-        example.tag.name(),
+        example.tag.as_str(),
         chip(example.tag),
         if example.removed {
             " <span class=\"muted\">left out</span>"
@@ -292,7 +292,7 @@ fn sparkline(example: &Example, highest: f64) -> String {
     let half = 22.0 - 20.0 * std::f64::consts::LN_2 / highest;
     format!(
         "<svg class=\"spark {}\" viewBox=\"0 0 90 24\" width=\"90\" height=\"24\" aria-hidden=\"true\"><path d=\"M2,{half:.1}H88\"/><polyline points=\"{}\"/></svg>",
-        example.tag.name(),
+        example.tag.as_str(),
         line.trim_end()
     )
 }

@@ -190,7 +190,7 @@ fn bar(out: &mut String, report: &Report) {
         put!(
             out,
             ", {} {}",
-            tag.name(),
+            tag.as_str(),
             percent(share(report.counts.of(tag), report.counts.rows()))
         );
     }
@@ -202,7 +202,7 @@ fn bar(out: &mut String, report: &Report) {
         put!(
             out,
             "<i class=\"{}\" style=\"flex-grow:{}\"></i>",
-            tag.name(),
+            tag.as_str(),
             report.counts.of(tag)
         );
     }
@@ -228,7 +228,7 @@ fn account(out: &mut String, report: &Report) {
 
 /// `<span>` with the colour of a tag and its name.
 fn chip(tag: Tag) -> String {
-    format!("<span class=\"chip {0}\">{0}</span>", tag.name())
+    format!("<span class=\"chip {0}\">{0}</span>", tag.as_str())
 }
 
 fn counts(out: &mut String, report: &Report) {

@@ -23,7 +23,7 @@ pub(super) fn draw<DB: DrawingBackend>(root: &Area<DB>, report: &Report) -> Draw
         .iter()
         .map(|tag| Key {
             colour: colour(*tag),
-            words: tag.name().to_owned(),
+            words: tag.as_str().to_owned(),
         })
         .collect();
     let below = format!(

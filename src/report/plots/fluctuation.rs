@@ -47,7 +47,7 @@ pub(super) fn draw<DB: DrawingBackend>(root: &Area<DB>, report: &Report) -> Draw
     let areas = rest.split_evenly((1, panels.len()));
     for (at, (area, (tag, pairs))) in areas.iter().zip(&panels).enumerate() {
         let last = last_epoch(epochs);
-        let x_name = format!("epoch ({})", tag.name());
+        let x_name = format!("epoch ({})", tag.as_str());
         let mut chart = chart(
             area,
             &Axes {

@@ -21,7 +21,7 @@ pub(super) fn draw<DB: DrawingBackend>(root: &Area<DB>, report: &Report) -> Draw
         .iter()
         .map(|tag| Key {
             colour: colour(tag.tag),
-            words: format!("{} ({})", tag.tag.name(), count(total(tag))),
+            words: format!("{} ({})", tag.tag.as_str(), count(total(tag))),
         })
         .collect();
     let rest = header(

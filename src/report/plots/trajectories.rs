@@ -27,7 +27,7 @@ pub(super) fn draw<DB: DrawingBackend>(root: &Area<DB>, report: &Report) -> Draw
         .iter()
         .map(|tag| Key {
             colour: colour(tag.tag),
-            words: format!("{} ({})", tag.tag.name(), count(tag.pairs)),
+            words: format!("{} ({})", tag.tag.as_str(), count(tag.pairs)),
         })
         .collect();
     let rest = header(
