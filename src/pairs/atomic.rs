@@ -268,7 +268,9 @@ pub fn refuse_inputs(
 /// What is written is Parquet, and a regular file.
 fn refuse_name(output: &Path) -> Result<()> {
     let extension = output.extension().map(|e| e.to_ascii_lowercase());
-    let of_another_format = ["json", "jsonl", "ndjson", "csv", "tsv", "arrow", "gz", "zst"];
+    let of_another_format = [
+        "json", "jsonl", "ndjson", "csv", "tsv", "arrow", "gz", "zst",
+    ];
     if extension.is_some_and(|e| of_another_format.iter().any(|other| e == *other)) {
         return Err(PairsError::OutputFormat(output.to_owned()));
     }

@@ -93,7 +93,7 @@ fn killed_while_training() {
         return;
     };
     // long enough to be hit
-    let run = [&RUN[..], &["--epochs", "60"]].concat();
+    let run = [&RUN[..], &["--epochs", "20"]].concat();
     let whole = prepared(CliTest::new(), &data);
     whole.ok(&run);
     let expected = tags(&whole);
