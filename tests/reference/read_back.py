@@ -25,6 +25,8 @@ ADDED = {
 
 
 def load(path):
+    if path.endswith(".parquet") and pq.read_metadata(path).num_rows == 0:
+        return datasets.Dataset(pq.read_table(path))  # a split without rows is none to load_dataset
     kind = "json" if path.endswith(".jsonl") else "parquet"
     return datasets.load_dataset(kind, data_files=path, split="train")
 
