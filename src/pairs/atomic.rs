@@ -249,6 +249,7 @@ pub fn refuse_inputs(
 ) -> Result<()> {
     let inputs: Vec<_> = inputs.into_iter().collect();
     for (i, output) in outputs.iter().enumerate() {
+        refuse_name(output)?;
         for input in inputs.iter().map(AsRef::as_ref) {
             if same_file(output, input) {
                 return Err(PairsError::OutputIsInput {
@@ -260,6 +261,21 @@ pub fn refuse_inputs(
         if outputs[..i].iter().any(|other| same_file(output, other)) {
             return Err(PairsError::SameOutput(output.to_path_buf()));
         }
+    }
+    Ok(())
+}
+
+/// What is written is Parquet, and a regular file.
+fn refuse_name(output: &Path) -> Result<()> {
+    let extension = output.extension().map(|e| e.to_ascii_lowercase());
+    let of_another_format = [
+        "json", "jsonl", "ndjson", "csv", "tsv", "arrow", "gz", "zst",
+    ];
+    if extension.is_some_and(|e| of_another_format.iter().any(|other| e == *other)) {
+        return Err(PairsError::OutputFormat(output.to_owned()));
+    }
+    if output.exists() && !output.is_file() {
+        return Err(PairsError::NotAFile(output.to_owned()));
     }
     Ok(())
 }

@@ -155,6 +155,9 @@ pub enum PairsError {
     /// Two outputs have the same name.
     #[error("two outputs would be written to `{}`", .0.display())]
     SameOutput(PathBuf),
+    /// The output's name promises another format than Parquet.
+    #[error("cannot write `{}`: only Parquet is written", .0.display())]
+    OutputFormat(PathBuf),
     /// The output exists and is a folder or a device.
     #[error("cannot write to `{}`: it is not a regular file", .0.display())]
     NotAFile(PathBuf),
@@ -229,6 +232,8 @@ impl PairsError {
                 "name the columns: --columns prompt=COLUMN,chosen=COLUMN,rejected=COLUMN (leave prompt out for transcripts)"
             }
             Self::OutputIsInput { .. } => "give another output; inputs are never changed",
+            Self::OutputFormat(_) => "end its name in .parquet",
+            Self::NotAFile(_) => "name a file, not a folder",
             Self::Changed { .. } => "run again when nothing else writes to the file",
             _ => return None,
         })

@@ -18,7 +18,7 @@ use super::planting::{ROUNDS, draw_plantings};
 use super::training::{CrossFit, Round, Trainer, deciding, derive};
 use crate::graph::artifacts::Head;
 use crate::graph::backbone::{POOLS, backbone_model};
-use crate::pairs::{Columns, PairId, PairSource, ReadOptions};
+use crate::pairs::{Columns, PairId, PairSource, PairsError, ReadOptions};
 use crate::progress::Progress;
 use crate::report;
 use crate::reward::{
@@ -359,6 +359,9 @@ fn prepare_folders(
         source.inputs().iter().map(|input| input.path.as_path()),
         &outputs,
     )?;
+    if outputs.contains(&run_dir) {
+        return Err(PairsError::SameOutput(run_dir.to_owned()).into());
+    }
     let work = run_dir.join("work");
     let failed = |source: io::Error| PipelineError::Folder {
         path: work.clone(),

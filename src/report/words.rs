@@ -226,7 +226,7 @@ fn noise(report: &Report) -> String {
     let mut others = Vec::new();
     if let Some(gmm) = noise.gmm {
         others.push(format!(
-            "a two-component mixture of losses says {}{}",
+            "a Gaussian mixture of the losses says {}{}",
             percent(gmm),
             noise.gmm_separation.map_or_else(String::new, |d| format!(
                 " (its parts lie {d:.1} standard deviations apart)"
@@ -239,8 +239,18 @@ fn noise(report: &Report) -> String {
     if !others.is_empty() {
         put!(text, "For comparison, {}. ", others.join(", and "));
     }
-    text += noise.agreement.trim();
+    text += &sentence(noise.agreement.trim());
     text.trim_end().to_owned()
+}
+
+/// With a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if text.ends_with('.') => first.to_uppercase().chain(letters).collect(),
+        Some(first) => first.to_uppercase().chain(letters).chain(['.']).collect(),
+        None => String::new(),
+    }
 }
 
 /// A sentence made ready to follow a colon.

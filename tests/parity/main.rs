@@ -1,7 +1,8 @@
 //! Graphs made by the crate, run on a stock ONNX Runtime and held to reference values.
 //!
-//! The reference values are in `data/`, made by the scripts of `tests/reference/`. Tests that lack
-//! the runtime library or a model say so and pass.
+//! The reference values are in `data/`, made by the scripts of `tests/reference/`. The runtime
+//! library and the default model are set up as a run does it; tests of another model need it
+//! installed (`prefclean setup --backbone mpnet`) and say so otherwise.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod backbone;

@@ -1,4 +1,4 @@
-//! The runtime under the tests.
+//! The runtime and the models under the tests, found or fetched as a run does it.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -6,24 +6,39 @@ use std::sync::OnceLock;
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
+use prefclean::progress::NoProgress;
+use prefclean::setup::{self, Backbone, SetupError, SetupOptions};
 
-/// The runtime's environment; `None`, with a word on stderr, when no library is to be had.
+/// The runtime's environment; `None`, with a word on stderr, when offline and not set up.
 pub fn runtime() -> Option<&'static Environment> {
     static ENVIRONMENT: OnceLock<Option<Environment>> = OnceLock::new();
     ENVIRONMENT
         .get_or_init(|| {
-            let Some(library) = std::env::var_os("ORT_DYLIB_PATH") else {
-                note("skipped: ORT_DYLIB_PATH names no ONNX Runtime library");
-                return None;
-            };
-            Some(
-                ort::init_from(PathBuf::from(library))
-                    .unwrap()
-                    .build()
-                    .unwrap(),
-            )
+            let options = SetupOptions::from_env(Backbone::default()).unwrap();
+            let library = or_skip(setup::ensure_runtime(&options, &NoProgress))?;
+            Some(ort::init_from(library.path).unwrap().build().unwrap())
         })
         .as_ref()
+}
+
+/// The folder of a backbone. The default one is fetched if need be; any other must be there already.
+pub fn model_folder(backbone: &Backbone) -> Option<PathBuf> {
+    let mut options = SetupOptions::from_env(backbone.clone()).unwrap();
+    options.offline |= *backbone != Backbone::default();
+    let model = setup::ensure_model(&options, backbone, &NoProgress);
+    or_skip(model).map(|model| model.path)
+}
+
+/// Only what may not be fetched is skipped; any other failure is one of the test.
+fn or_skip<T>(found: Result<T, SetupError>) -> Option<T> {
+    match found {
+        Ok(found) => Some(found),
+        Err(error @ SetupError::Offline { .. }) => {
+            note(&format!("skipped: {error}"));
+            None
+        }
+        Err(error) => panic!("{error}; hint: {:?}", error.hint()),
+    }
 }
 
 /// A session with the options that the crate uses.

@@ -1,8 +1,9 @@
 """Reads a written pair of files with `datasets` and `polars` and compares them with the input.
 
-    python3 read_back.py INPUT CLEAN REMOVED
+    python3 read_back.py INPUT CLEAN REMOVED [TAGS]
 
-Every third row is expected in REMOVED, all others in CLEAN with the added columns.
+Rows that TAGS marks as removed (without it: every third row) are expected in REMOVED, all
+others in CLEAN with the added columns.
 Exits with an error where anything differs.
 """
 
@@ -14,7 +15,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 datasets.disable_progress_bars()
-source, clean, removed = sys.argv[1:]
+source, clean, removed, *tags = sys.argv[1:]
 ADDED = {
     "prefclean_pair_id": "string",
     "prefclean_tag": "string",
@@ -24,14 +25,21 @@ ADDED = {
 
 
 def load(path):
+    if path.endswith(".parquet") and pq.read_metadata(path).num_rows == 0:
+        return datasets.Dataset(pq.read_table(path))  # a split without rows is none to load_dataset
     kind = "json" if path.endswith(".jsonl") else "parquet"
     return datasets.load_dataset(kind, data_files=path, split="train")
 
 
 before, after, left = load(source), load(clean), load(removed)
 rows = list(before)
-kept = [row for i, row in enumerate(rows) if i % 3 != 2]
-out = [row for i, row in enumerate(rows) if i % 3 == 2]
+if tags:
+    marks = pl.read_parquet(tags[0])["removed"].to_list()
+else:
+    marks = [i % 3 == 2 for i in range(len(rows))]
+assert len(marks) == len(rows)
+kept = [row for row, mark in zip(rows, marks) if not mark]
+out = [row for row, mark in zip(rows, marks) if mark]
 names = before.column_names
 
 assert after.column_names == names + list(ADDED), after.column_names
@@ -39,8 +47,9 @@ assert [{name: row[name] for name in names} for row in after] == kept
 assert [{name: row[name] for name in names} for row in left] == out
 for name, dtype in ADDED.items():
     assert after.features[name] == datasets.Value(dtype), after.features[name]
-assert set(after["prefclean_suspicion"]) == {0.25}
-assert None in after["prefclean_p_incorrect"]
+if not tags:
+    assert set(after["prefclean_suspicion"]) == {0.25}
+    assert None in after["prefclean_p_incorrect"]
 extra = left.column_names[len(names):]
 assert [name.removeprefix("prefclean_") for name in extra] == ["reason", "tag"], extra
 
@@ -56,7 +65,7 @@ if not source.endswith(".jsonl"):
         assert old.metadata[key] == new.metadata[key], key
 
     frame = pl.read_parquet(clean)
-    assert frame.select(names).equals(pl.read_parquet(source)[[i for i in range(len(rows)) if i % 3 != 2]])
+    assert frame.select(names).equals(pl.read_parquet(source)[[i for i, mark in enumerate(marks) if not mark]])
     assert frame.schema["prefclean_p_incorrect"] == pl.Float64
     # an index of the input's length would be wrong
     assert list(pq.read_table(clean).to_pandas().index) == list(range(len(kept)))
