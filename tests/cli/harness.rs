@@ -8,7 +8,9 @@ use std::sync::OnceLock;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::DataType;
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -216,4 +218,16 @@ pub fn texts(table: &RecordBatch, column: &str) -> Vec<String> {
 /// How often each value occurs.
 pub fn count(values: &[String], value: &str) -> u64 {
     values.iter().filter(|v| *v == value).count() as u64
+}
+
+/// Writes a Parquet file with so many rows in a group.
+pub fn write(path: &Path, table: &RecordBatch, rows_per_group: usize) {
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(rows_per_group))
+        .build();
+    let file = File::create(path).expect("a new file");
+    let mut writer =
+        ArrowWriter::try_new(file, table.schema(), Some(properties)).expect("a writer");
+    writer.write(table).expect("rows");
+    writer.close().expect("a footer");
 }

@@ -2,13 +2,10 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
 
 use arrow::array::RecordBatch;
-use parquet::arrow::ArrowWriter;
-use parquet::file::properties::WriterProperties;
 
-use crate::harness::{CliTest, table, test_data, texts};
+use crate::harness::{CliTest, table, test_data, texts, write};
 
 const RUN: [&str; 6] = [
     "run",
@@ -18,16 +15,6 @@ const RUN: [&str; 6] = [
     "--pipeline",
     "quick",
 ];
-
-fn write(path: &Path, table: &RecordBatch, rows_per_group: usize) {
-    let properties = WriterProperties::builder()
-        .set_max_row_group_row_count(Some(rows_per_group))
-        .build();
-    let file = File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, table.schema(), Some(properties)).unwrap();
-    writer.write(table).unwrap();
-    writer.close().unwrap();
-}
 
 fn only(table: &RecordBatch, columns: &[&str]) -> RecordBatch {
     let schema = table.schema();
