@@ -242,7 +242,8 @@ pub fn write_parquet(
 /// outputs that would replace each other.
 ///
 /// # Errors
-/// [`PairsError::OutputIsInput`], [`PairsError::SameOutput`].
+/// [`PairsError::OutputIsInput`], [`PairsError::SameOutput`]; [`PairsError::OutputFormat`] and
+/// [`PairsError::NotAFile`] for what could not be written in the end.
 pub fn refuse_inputs(
     inputs: impl IntoIterator<Item: AsRef<Path>>,
     outputs: &[&Path],
@@ -267,7 +268,7 @@ pub fn refuse_inputs(
 
 /// What is written is Parquet, and a regular file.
 fn refuse_name(output: &Path) -> Result<()> {
-    let extension = output.extension().map(|e| e.to_ascii_lowercase());
+    let extension = output.extension().map(std::ffi::OsStr::to_ascii_lowercase);
     let of_another_format = [
         "json", "jsonl", "ndjson", "csv", "tsv", "arrow", "gz", "zst",
     ];

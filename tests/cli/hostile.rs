@@ -115,7 +115,8 @@ fn text_from_a_dataset_stays_text() {
             "rejected": format!("{} no {i} {}", at(1), at(3)),
             "source": at(4),
         });
-        lines.push_str(&format!("{row}\n"));
+        lines += &row.to_string();
+        lines.push('\n');
     }
     // a name, too, comes from outside
     let name = "in<script>x\u{1b}[31m.jsonl";
