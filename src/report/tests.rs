@@ -266,7 +266,7 @@ fn summary_has_no_control_characters() {
         assert!(text.chars().count() < 100_000);
     }
     let plain = summary(&Report::example(), TableStyle::default());
-    assert!(plain.contains("681") && plain.contains("0.934") && plain.contains("clean.parquet"));
+    assert!(plain.contains("681") && plain.contains("0.857") && plain.contains("clean.parquet"));
     let coloured = summary(
         &Report::example(),
         TableStyle {
