@@ -167,6 +167,14 @@ fn measures(report: &Report, style: TableStyle) -> Table {
                 .auroc_observed
                 .map_or_else(unknown, estimate),
         ),
+        (
+            "… corrected for labels wrong before",
+            report
+                .detector
+                .auroc_corrected
+                .filter(|_| report.verdict.kind == VerdictKind::CanTell)
+                .map_or_else(unknown, estimate),
+        ),
         ("planted flips", count(report.detector.planted)),
         ("device", report.device.clone()),
     ];

@@ -419,10 +419,17 @@ pub(super) fn noise_headline(report: &Report) -> (String, String) {
     }
 }
 
-/// Caption of the observed AUROC for tiles and tables.
+/// Caption of the observed AUROC for tiles and tables: what is left when it is corrected.
 pub(super) fn auroc_note(report: &Report) -> String {
-    report.detector.auroc_observed.map_or_else(
-        || "not measured".to_owned(),
-        |e| format!("{}; 0.5 is chance", interval(e)),
-    )
+    match (
+        report.detector.auroc_observed,
+        report.detector.auroc_corrected,
+    ) {
+        (Some(_), Some(corrected)) if report.verdict.kind == VerdictKind::CanTell => format!(
+            "0.5 is chance; {} when corrected for labels wrong before",
+            number(corrected.value)
+        ),
+        (Some(observed), _) => format!("{}; 0.5 is chance", interval(observed)),
+        (None, _) => "not measured".to_owned(),
+    }
 }
