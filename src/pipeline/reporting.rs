@@ -23,6 +23,8 @@ use crate::tags::{self, Calibration, Signals, Tag};
 const EXAMPLES: usize = 25;
 /// Pairs in `review.csv`.
 const REVIEWED: usize = 200;
+/// Largest false-discovery rate that can be asked for.
+const LARGEST_FDR: f64 = 0.5;
 /// Single trajectories of each tag in the plot.
 const SAMPLE_PAIRS: usize = 4;
 /// Points of the ROC curve.
@@ -339,10 +341,15 @@ fn verdict(calibration: Option<&Calibration>, n_pairs: usize, fdr: f64) -> Verdi
             let mut why = vec![measured];
             let best = calibration.smallest_fdr().filter(|point| point.upper > fdr);
             if let Some(point) = best.filter(|_| calibration.threshold(fdr).is_none()) {
+                let advice = if point.upper <= LARGEST_FDR {
+                    format!("`prefclean tag --fdr {:.2}` would tag some", point.upper + 0.005)
+                } else {
+                    "the most suspicious pairs are for a person's eyes (`review.csv`)".to_owned()
+                };
                 why.push(format!(
-                    "No set of pairs is surely enough wrong: the best bound on the share of right labels in one is {:.2}, \
-                     {fdr} was asked for. Raise `--fdr` to tag more, or look at the most suspicious pairs by eye.",
-                    point.upper
+                    "Any set of suspicious pairs may hold up to {:.0}% right labels or more, and {:.0}% was asked for: {advice}.",
+                    100.0 * point.upper,
+                    100.0 * fdr
                 ));
             }
             Verdict {
