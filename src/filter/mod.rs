@@ -1,6 +1,6 @@
 //! Which pairs a model trains on: pure functions over margins.
 //!
-//! [`select`] holds the exchange between the two models (peer review and its
+//! [`select()`] holds the exchange between the two models (peer review and its
 //! controls), [`curriculum`] the order of an epoch and the drop-rate ramp. A
 //! filter only ever *selects* pairs for the next update; removing a pair from
 //! the dataset is the tag stage's decision.

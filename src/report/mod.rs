@@ -1,6 +1,6 @@
 //! One serializable report, and its faces: JSON, Markdown, HTML, plots.
 //!
-//! The pipeline fills a [`Report`]; [`write`] turns it into files beside each
+//! The pipeline fills a [`Report`]; [`write()`] turns it into files beside each
 //! other, and [`summary`] into the table that the command line prints. No face
 //! knows a number that is not in the [`Report`]. Text from the data is escaped
 //! here, once per face; callers hand it over as it is.

