@@ -165,7 +165,9 @@ pub(super) fn format_of(path: &Path) -> Result<Format> {
 fn describe(head: &[u8]) -> &'static str {
     match head {
         [] => "an empty file",
-        _ if head.starts_with(b"version https://git-lfs") => "a Git LFS pointer",
+        _ if head.starts_with(b"version ") && head.windows(7).any(|part| part == b"git-lfs") => {
+            "a Git LFS pointer"
+        }
         _ if head.starts_with(b"PARE") => "an encrypted Parquet file",
         _ if head.starts_with(b"{") || head.starts_with(b"[") => "JSON text",
         _ if head.starts_with(b"<") => "an HTML or XML page",

@@ -19,7 +19,7 @@ const HOSTILE: [&str; 14] = [
     "\u{202e}dlrow\u{2066} \u{200b}\u{feff}\u{ad}bidi",
     "nul\0bell\u{7}escape\u{1b}[31mred\u{1b}[0m\u{9b}2J",
     "cell | pipe \\| two\n| --- |\n# heading\n\n* item\r\n> quote",
-    "``` code ` [link](javascript:alert(1)) ![x](http://x.example/y.png) @someone #1 https://x.example www.x.example",
+    "``` code ` [link](javascript:alert(1)) ![x](http://example.com/y.png) @someone #1 https://example.com www.example.com",
     "{{style}} {{script}} {title} ${x} <!DOCTYPE html>",
     "javascript:document.documentElement.setAttribute('data-pwned','4')",
     "\u{e0041}\u{e007f} אבג 中文 ไทย 👩‍👩‍👧 é̷̡̢",
