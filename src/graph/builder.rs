@@ -258,3 +258,25 @@ pub fn float(name: &str, value: f32) -> AttributeProto {
         ..AttributeProto::default()
     }
 }
+
+/// A text attribute.
+#[must_use]
+pub fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        s: value.as_bytes().to_vec(),
+        r#type: attribute_type::STRING,
+        ..AttributeProto::default()
+    }
+}
+
+/// A tensor as attribute.
+#[must_use]
+pub fn tensor(name: &str, value: TensorProto) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        t: Some(value),
+        r#type: attribute_type::TENSOR,
+        ..AttributeProto::default()
+    }
+}

@@ -7,6 +7,8 @@
 
 pub mod activations;
 pub mod broadcast;
+pub mod indexing;
+pub mod losses;
 pub mod norms;
 pub mod softmax;
 
