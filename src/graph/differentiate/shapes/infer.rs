@@ -21,7 +21,11 @@ pub(super) fn outputs(node: &NodeProto, shapes: &Shapes<'_>) -> Vec<Facts> {
 /// The axis as an index; `None` when it is out of range.
 pub(in super::super) fn index_of(axis: i64, rank: usize) -> Option<usize> {
     let signed = i64::try_from(rank).ok()?;
-    let axis = if axis < 0 { axis.checked_add(signed)? } else { axis };
+    let axis = if axis < 0 {
+        axis.checked_add(signed)?
+    } else {
+        axis
+    };
     usize::try_from(axis).ok().filter(|&axis| axis < rank)
 }
 
@@ -82,20 +86,50 @@ impl Call<'_> {
         let first = self.input(0);
         match self.node.op_type.as_str() {
             "Identity" => Some(vec![first.clone()]),
-            "Abs" | "Neg" | "Sqrt" | "Reciprocal" | "Exp" | "Log" | "Erf" | "Sin" | "Cos" | "Sigmoid"
-            | "Tanh" | "Relu" | "LeakyRelu" | "Gelu" | "FastGelu" | "QuickGelu" | "BiasGelu"
-            | "Softplus" | "Softmax" | "LogSoftmax" | "Clip" | "Floor" | "Ceil" | "Round" | "Sign"
-            | "Elu" | "HardSigmoid" | "HardSwish" | "Trilu" | "CumSum" | "ScatterElements" | "ScatterND"
-            | "SimplifiedLayerNormalization" | "LayerNormalization" | "Dropout"
-            | "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization" => self.like_first(),
+            "Abs"
+            | "Neg"
+            | "Sqrt"
+            | "Reciprocal"
+            | "Exp"
+            | "Log"
+            | "Erf"
+            | "Sin"
+            | "Cos"
+            | "Sigmoid"
+            | "Tanh"
+            | "Relu"
+            | "LeakyRelu"
+            | "Gelu"
+            | "FastGelu"
+            | "QuickGelu"
+            | "BiasGelu"
+            | "Softplus"
+            | "Softmax"
+            | "LogSoftmax"
+            | "Clip"
+            | "Floor"
+            | "Ceil"
+            | "Round"
+            | "Sign"
+            | "Elu"
+            | "HardSigmoid"
+            | "HardSwish"
+            | "Trilu"
+            | "CumSum"
+            | "ScatterElements"
+            | "ScatterND"
+            | "SimplifiedLayerNormalization"
+            | "LayerNormalization"
+            | "Dropout"
+            | "SkipLayerNormalization"
+            | "SkipSimplifiedLayerNormalization" => self.like_first(),
             "Not" | "IsNaN" | "IsInf" => Self::one(Some(elem::BOOL), first.dims.clone()),
             "And" | "Or" | "Xor" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" => {
                 Self::one(Some(elem::BOOL), self.broadcast_all())
             }
             "Equal" => self.equal(),
-            "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Mod" | "Max" | "Min" | "Sum" | "Mean" | "PRelu" => {
-                self.arithmetic()
-            }
+            "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Mod" | "Max" | "Min" | "Sum" | "Mean"
+            | "PRelu" => self.arithmetic(),
             "Where" => self.choose(),
             "Cast" => self.cast(),
             "MatMul" | "FusedMatMul" => self.same_elem(self.matmul()),
@@ -165,7 +199,10 @@ impl Call<'_> {
 
     /// The contents of two operands side by side, a scalar repeated.
     fn contents_pairs(&self, a: usize, b: usize) -> Option<Vec<(&Dim, &Dim)>> {
-        let (a, b) = (self.input(a).contents.as_ref()?, self.input(b).contents.as_ref()?);
+        let (a, b) = (
+            self.input(a).contents.as_ref()?,
+            self.input(b).contents.as_ref()?,
+        );
         let length = if a.len() == 1 { b.len() } else { a.len() };
         if (a.len() != 1 && a.len() != length) || (b.len() != 1 && b.len() != length) {
             return None;
@@ -269,7 +306,11 @@ impl Call<'_> {
         let [a, b] = [(0, "transA"), (1, "transB")].map(|(index, name)| {
             let dims = self.dims(index).filter(|dims| dims.len() == 2)?;
             let turned = self.node.int(name, 0) != 0;
-            Some(if turned { [&dims[1], &dims[0]] } else { [&dims[0], &dims[1]] })
+            Some(if turned {
+                [&dims[1], &dims[0]]
+            } else {
+                [&dims[0], &dims[1]]
+            })
         });
         Some(vec![a?[0].clone(), b?[1].clone()])
     }
@@ -341,7 +382,9 @@ impl Call<'_> {
         let facts = self.input(index);
         facts.contents.clone().or_else(|| {
             let rank = facts.dims.as_ref()?.first()?.as_ref()?.number()?;
-            let rank = usize::try_from(rank).ok().filter(|&rank| rank <= MAX_RANK)?;
+            let rank = usize::try_from(rank)
+                .ok()
+                .filter(|&rank| rank <= MAX_RANK)?;
             Some(vec![None; rank])
         })
     }
@@ -382,7 +425,10 @@ impl Call<'_> {
         let data = self.input(0);
         let mut dims = data.dims.clone()?;
         let rank = dims.len();
-        let (starts, ends) = (self.input(1).contents.clone(), self.input(2).contents.clone());
+        let (starts, ends) = (
+            self.input(1).contents.clone(),
+            self.input(2).contents.clone(),
+        );
         let count = starts.as_ref().or(ends.as_ref()).map(Vec::len);
         let axes = match self.node.input_at(3) {
             Some(name) => self.shapes.integers(name),
@@ -401,13 +447,14 @@ impl Call<'_> {
             let axis = index_of(axis, rank)?;
             let at = |values: &Option<Vec<Dim>>| values.as_ref()?.get(i)?.clone();
             let step = steps.as_ref().and_then(|steps| steps.get(i)).copied();
-            dims[axis] = span(dims[axis].as_ref(), at(&starts), at(&ends), step)
-                .and_then(|(start, length)| {
+            dims[axis] = span(dims[axis].as_ref(), at(&starts), at(&ends), step).and_then(
+                |(start, length)| {
                     if rank == 1 && axes.len() == 1 {
                         facts.contents = sliced(data.contents.as_deref(), start, &length);
                     }
                     Some(length)
-                });
+                },
+            );
         }
         facts.dims = Some(dims);
         Some(vec![facts])
@@ -423,10 +470,12 @@ impl Call<'_> {
             None => {
                 let whole = dims[axis].as_ref().and_then(Size::number);
                 // the last part is the shorter one where they differ
-                whole.filter(|whole| parts > 0 && whole % parts == 0).map(|whole| {
-                    let each = Size::known(whole / parts);
-                    vec![each; self.node.output.len()]
-                })
+                whole
+                    .filter(|whole| parts > 0 && whole % parts == 0)
+                    .map(|whole| {
+                        let each = Size::known(whole / parts);
+                        vec![each; self.node.output.len()]
+                    })
             }
         };
         let part = |index: usize| {
@@ -441,11 +490,13 @@ impl Call<'_> {
         let mut joined: Option<Vec<Dim>> = None;
         for index in 0..self.node.input.len() {
             let facts = self.input(index);
-            contents = contents.zip(facts.contents.as_ref()).map(|(mut all, more)| {
-                all.extend_from_slice(more);
-                all.truncate(MAX_CONTENTS + 1);
-                all
-            });
+            contents = contents
+                .zip(facts.contents.as_ref())
+                .map(|(mut all, more)| {
+                    all.extend_from_slice(more);
+                    all.truncate(MAX_CONTENTS + 1);
+                    all
+                });
             // contents of unknown number: a vector of known length still says how many
             let Some(dims) = &facts.dims else {
                 joined = None;
@@ -457,7 +508,10 @@ impl Call<'_> {
                 Some(mut all) if all.len() == dims.len() => {
                     for (i, (known, dim)) in all.iter_mut().zip(dims).enumerate() {
                         if i == axis {
-                            *known = known.as_ref().zip(dim.as_ref()).and_then(|(a, b)| a.plus(b));
+                            *known = known
+                                .as_ref()
+                                .zip(dim.as_ref())
+                                .and_then(|(a, b)| a.plus(b));
                         } else if known.is_none() {
                             known.clone_from(dim);
                         }
@@ -571,18 +625,22 @@ impl Call<'_> {
     fn unsqueeze(&self) -> Option<Vec<Facts>> {
         let first = self.input(0);
         let mut facts = Facts::new(first.elem, None);
-        facts.dims = first.dims.as_ref().zip(self.axes(1)).and_then(|(dims, axes)| {
-            let rank = dims.len() + axes.len();
-            let mut slots = vec![None; rank];
-            for axis in axes {
-                slots[index_of(axis, rank)?] = Some(Size::known(1));
-            }
-            let mut rest = dims.iter().cloned();
-            slots
-                .into_iter()
-                .map(|slot| slot.or_else(|| rest.next()))
-                .collect()
-        });
+        facts.dims = first
+            .dims
+            .as_ref()
+            .zip(self.axes(1))
+            .and_then(|(dims, axes)| {
+                let rank = dims.len() + axes.len();
+                let mut slots = vec![None; rank];
+                for axis in axes {
+                    slots[index_of(axis, rank)?] = Some(Size::known(1));
+                }
+                let mut rest = dims.iter().cloned();
+                slots
+                    .into_iter()
+                    .map(|slot| slot.or_else(|| rest.next()))
+                    .collect()
+            });
         if first.dims.as_ref().is_some_and(Vec::is_empty)
             && facts.dims.as_ref().is_some_and(|dims| dims.len() == 1)
         {
@@ -617,7 +675,11 @@ impl Call<'_> {
         let dims = self.dims(0)?;
         let keep = self.node.int("keepdims", 1) != 0;
         let named = self.node.attribute("axes").is_some() || self.node.input_at(1).is_some();
-        let axes = if named { self.axes(1) } else { Some(Vec::new()) };
+        let axes = if named {
+            self.axes(1)
+        } else {
+            Some(Vec::new())
+        };
         let Some(axes) = axes else {
             return keep.then(|| vec![None; dims.len()]);
         };
@@ -634,14 +696,24 @@ impl Call<'_> {
                 .map(|(dim, gone)| if gone { Size::known(1) } else { dim.clone() })
                 .collect()
         } else {
-            slots.filter(|(_, gone)| !gone).map(|(dim, _)| dim.clone()).collect()
+            slots
+                .filter(|(_, gone)| !gone)
+                .map(|(dim, _)| dim.clone())
+                .collect()
         })
     }
 
     fn cross_entropy(&self) -> Option<Vec<Facts>> {
         let scores = self.input(0);
-        let each = self.node.attribute("reduction").is_some_and(|a| a.s == b"none");
-        let loss = if each { self.dims(1).map(<[Dim]>::to_vec) } else { Some(Vec::new()) };
+        let each = self
+            .node
+            .attribute("reduction")
+            .is_some_and(|a| a.s == b"none");
+        let loss = if each {
+            self.dims(1).map(<[Dim]>::to_vec)
+        } else {
+            Some(Vec::new())
+        };
         let log_p = Facts::new(scores.elem, scores.dims.clone());
         Some(vec![Facts::new(scores.elem, loss), log_p])
     }
@@ -660,12 +732,14 @@ fn span(
     }
     let whole = dim.and_then(Size::number);
     if let (Some(start), Some(end), Some(whole)) = (start.number(), end.number(), whole) {
-        let clamped = |at: i64| (if at < 0 { at.saturating_add(whole) } else { at }).clamp(0, whole);
+        let clamped =
+            |at: i64| (if at < 0 { at.saturating_add(whole) } else { at }).clamp(0, whole);
         let (start, end) = (clamped(start), clamped(end));
         return Some((Some(start), Size::known((end - start).max(0))?));
     }
     // up to the end of a named size
-    let to_the_end = end.number().is_some_and(|end| end >= i64::from(i32::MAX)) || Some(&end) == dim;
+    let to_the_end =
+        end.number().is_some_and(|end| end >= i64::from(i32::MAX)) || Some(&end) == dim;
     if start.number() == Some(0) && to_the_end {
         return Some((Some(0), dim?.clone()));
     }

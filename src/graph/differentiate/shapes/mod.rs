@@ -14,9 +14,7 @@ use super::super::proto::{
 mod infer;
 mod size;
 
-#[cfg(test)]
-mod tests;
-
+pub(super) use infer::{broadcast, index_of};
 pub(super) use size::Size;
 
 /// Most integers of a value whose contents are followed.
@@ -96,7 +94,8 @@ impl<'a> Shapes<'a> {
             node.op_type == "Identity",
             node.input_at(0).and_then(|name| self.constants.get(name)),
         ) {
-            self.constants.extend(node.output_at(0).map(|o| (o, tensor)));
+            self.constants
+                .extend(node.output_at(0).map(|o| (o, tensor)));
         }
         let found = infer::outputs(node, self);
         for (index, name) in node.output.iter().enumerate() {
@@ -151,11 +150,6 @@ impl<'a> Shapes<'a> {
             [value] => Some(*value),
             _ => None,
         }
-    }
-
-    /// Whether a value is a constant of the graph.
-    pub(super) fn is_constant(&self, name: &str) -> bool {
-        self.constants.contains_key(name)
     }
 }
 

@@ -98,7 +98,9 @@ impl Size {
 impl std::fmt::Display for Size {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.factor)?;
-        self.names.iter().try_for_each(|name| write!(f, " * {name}"))
+        self.names
+            .iter()
+            .try_for_each(|name| write!(f, " * {name}"))
     }
 }
 

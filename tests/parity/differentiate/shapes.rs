@@ -1,0 +1,1 @@
+//! Broadcasting in all its forms.
