@@ -161,7 +161,7 @@ impl ExternalWriter {
         chunks: impl IntoIterator<Item = std::borrow::Cow<'a, [u8]>>,
     ) -> Result<u64, GraphError> {
         let offset = self.end.next_multiple_of(ALIGNMENT);
-        let mut write = || -> std::io::Result<()> {
+        let write = || -> std::io::Result<()> {
             for _ in self.end..offset {
                 self.out.write_all(&[0])?;
             }

@@ -143,8 +143,8 @@ fn decode_tensor(
     let data_type = table.i32(tensor::TYPE)?;
     if nominal {
         return Ok(TensorProto {
-            name,
             data_type,
+            name,
             ..TensorProto::default()
         });
     }

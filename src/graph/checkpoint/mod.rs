@@ -222,7 +222,8 @@ fn data_path(path: &Path) -> PathBuf {
     path.with_file_name(data_name(path))
 }
 
-fn remove(path: &Path) -> std::io::Result<()> {
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -209,7 +209,7 @@ fn names_are_unique() {
     let cases: [(&str, Change); 4] = [
         ("two parameters `b`", |c| c.parameters[0].name = "b".into()),
         ("two parameters `scalar`", |c| {
-            c.buffers[0].name = "scalar".into()
+            c.buffers[0].name = "scalar".into();
         }),
         ("two optimizer groups `group0`", |c| {
             c.optimizers.push(OptimizerGroup {
