@@ -3,8 +3,9 @@
 //! - [`proto`]: the file format; [`builder`]: writing graphs with little ceremony.
 //! - [`backbone`]: the forward graph of an encoder from `config.json` and `model.safetensors`.
 //! - [`checkpoint`]: the `checkpoint` file of training artifacts.
-//! - [`artifacts`]: training artifacts of a reward head, resized; [`lower`]: the rewriting of
-//!   training-only operators that lets a stock runtime execute them.
+//! - [`gradients`]: gradients of operators, from standard ones.
+//! - [`artifacts`]: training artifacts, and those of a reward head, resized; [`lower`]: the rewriting
+//!   of training-only operators that lets a stock runtime execute them.
 //!
 //! `reward` turns the bytes made here into sessions.
 
@@ -16,6 +17,7 @@ pub mod artifacts;
 pub mod backbone;
 pub mod builder;
 pub mod checkpoint;
+pub mod gradients;
 pub mod lower;
 pub mod proto;
 
@@ -25,6 +27,15 @@ pub enum GraphError {
     /// A file cannot be read.
     #[error("failed to read `{}`", path.display())]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("failed to write `{}`", path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// Why.

@@ -1,86 +1,62 @@
 use super::*;
 
-#[test]
-fn bundled_heads_are_those_of_the_folder() {
+fn bundled(name: &str) -> Artifacts {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/heads");
-    for name in BUNDLED {
-        let loaded = Head::load(&root.join(name)).unwrap();
-        let bundled = Head::bundled(name).unwrap();
-        assert_eq!(loaded.parameters, bundled.parameters);
-        assert_eq!(loaded.hyper, bundled.hyper);
-        assert_eq!(loaded.width(), 8);
-        assert_eq!(loaded.hidden(), (name != "linear").then_some(4));
-    }
-    assert!(
-        Head::bundled("none")
-            .unwrap_err()
-            .to_string()
-            .contains("mlp-layernorm")
-    );
+    Artifacts::read(&root.join(name)).unwrap()
 }
 
 #[test]
-fn settings_are_those_of_the_optimizer_model() {
-    let expected = AdamWSettings {
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-6,
-        weight_decay: 0.0,
-        correct_bias: true,
-        mode: AdamMode::HuggingFace,
-        max_gradient_norm: None,
-    };
-    let head = Head::bundled("mlp").unwrap();
-    assert_eq!(head.hyper, expected);
-    assert!((head.lower(Some(0.1)).unwrap().hyper.weight_decay - 0.1).abs() < 1e-9);
-}
-
-#[test]
-fn resizing_draws_new_values_from_the_seed() {
-    let head = Head::bundled("mlp-layernorm").unwrap();
-    let resized = head.resized(100, 30, 7).unwrap();
-    assert_eq!((resized.width(), resized.hidden()), (100, Some(30)));
-    let parameter = |head: &Head, name: &str| {
-        let found = head.parameters.iter().find(|p| p.name == name);
-        found.cloned().unwrap()
-    };
-    assert_eq!(parameter(&resized, "norm.gamma").data, vec![1.0; 100]);
-    assert_eq!(parameter(&resized, "norm.beta").data, vec![0.0; 100]);
-    assert_eq!(parameter(&resized, "hidden.bias").data, vec![0.0; 30]);
-    let weight = parameter(&resized, "hidden.weight");
-    assert_eq!(weight.dims, [100, 30]);
-    assert!(weight.data.iter().all(|v| v.abs() <= 0.1));
-    let spread: f32 = weight.data.iter().map(|v| v * v).sum::<f32>() / 3000.0;
-    assert!(
-        (spread - 0.01 / 3.0).abs() < 3e-4,
-        "variance of a uniform: {spread}"
-    );
-
-    let again = head.resized(100, 30, 7).unwrap();
-    assert_eq!(again.parameters, resized.parameters);
-    let other = head.resized(100, 30, 8).unwrap();
-    assert_ne!(parameter(&other, "hidden.weight").data, weight.data);
-    // sizes that swap roles
-    let swapped = head.resized(4, 8, 7).unwrap();
-    assert_eq!(parameter(&swapped, "hidden.weight").dims, [4, 8]);
-    assert_eq!(parameter(&swapped, "norm.gamma").dims, [4]);
-    assert!(head.resized(0, 8, 1).is_err());
-}
-
-#[test]
-fn a_size_in_a_constant_is_refused() {
-    let mut head = Head::bundled("mlp").unwrap();
-    let graph = head.training.graph.as_mut().unwrap();
-    let shape = super::super::proto::TensorProto::from_i64("shape", &[2], &[-1, 8]);
-    graph.initializer.push(shape);
-    let error = head.resized(16, 8, 1).unwrap_err().to_string();
-    assert!(error.contains("constant `shape`"), "{error}");
-    assert!(head.resized(8, 8, 1).is_ok(), "the width is unchanged");
-}
-
-#[test]
-fn a_missing_file_is_named() {
+fn writing_and_reading_gives_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let error = Head::load(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("optimizer_model.onnx"), "{error}");
+    for name in BUNDLED {
+        let mut artifacts = bundled(name);
+        artifacts.optimizer.max_gradient_norm = (name == "mlp").then_some(0.5);
+        // the second time onto what is there
+        artifacts.write(folder.path()).unwrap();
+        assert_eq!(Artifacts::read(folder.path()).unwrap(), artifacts);
+    }
+    let mut files: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(
+        files,
+        [CHECKPOINT, EVAL_MODEL, OPTIMIZER_MODEL, TRAINING_MODEL]
+    );
+}
+
+#[test]
+fn parameters_come_in_the_order_of_the_inputs() {
+    let names = |artifacts: &Artifacts| -> Vec<String> {
+        let all = artifacts.parameters().iter();
+        all.map(|p| p.name.clone()).collect()
+    };
+    let artifacts = bundled("mlp");
+    let expected = ["hidden.weight", "hidden.bias", "reward.weight"];
+    assert_eq!(names(&artifacts), expected);
+}
+
+#[test]
+fn parameters_must_belong_to_the_graph() {
+    let refused = |change: &dyn Fn(&mut Checkpoint)| {
+        let Artifacts {
+            training,
+            eval,
+            optimizer,
+            mut checkpoint,
+        } = bundled("mlp");
+        change(&mut checkpoint);
+        let artifacts = Artifacts::new(training, eval, optimizer, checkpoint);
+        artifacts.unwrap_err().to_string()
+    };
+    let twice = refused(&|c| c.parameters.push(c.parameters[0].clone()));
+    assert!(twice.contains("two parameters `hidden.weight`"), "{twice}");
+    let unknown = refused(&|c| c.parameters[0].name = "other".into());
+    assert!(
+        unknown.contains("no input for parameter `other`"),
+        "{unknown}"
+    );
+    let frozen = refused(&|c| c.parameters.iter_mut().for_each(|p| p.trainable = false));
+    assert!(frozen.contains("no trainable"), "{frozen}");
 }

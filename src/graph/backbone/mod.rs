@@ -15,7 +15,7 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use super::GraphError;
-use super::builder::{Builder, MICROSOFT, OPSET, float, int, ints};
+use super::builder::{Builder, MICROSOFT, float, int, ints};
 use super::proto::{ModelProto, elem};
 use weights::Weights;
 
@@ -321,7 +321,7 @@ fn forward(
             graph.output(TOKEN_STATES, elem::FLOAT, &dims);
         }
     }
-    Ok(graph.finish(OPSET))
+    Ok(graph.finish())
 }
 
 fn embeddings(

@@ -1,4 +1,4 @@
-//! Training artifacts of a reward head: read, resized to the features at hand, lowered.
+//! Artifacts of a reward head on a frozen encoder: read, resized to the features at hand, lowered.
 //!
 //! `reward` asks for a [`Head`], resizes it, and runs the two graphs of the [`LoweredHead`].
 
@@ -8,9 +8,10 @@ use std::path::Path;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::checkpoint::{Checkpoint, Parameter};
-use super::proto::{DimProto, DimValue, GraphProto, ModelProto, TypeValue, elem};
-use super::{GraphError, element_count, lower};
+use super::{Artifacts, graph_of};
+use crate::graph::checkpoint::{Checkpoint, Parameter};
+use crate::graph::proto::{DimProto, DimValue, GraphProto, ModelProto, TypeValue, elem};
+use crate::graph::{GraphError, element_count, lower};
 
 /// Name of the features of the chosen responses: an f32 input, `[pairs, width]`.
 pub const CHOSEN: &str = "chosen";
@@ -26,10 +27,7 @@ pub const BUNDLED: [&str; 5] = ["linear", "mlp", "mlp-relu", "mlp-tanh", "mlp-la
 /// The artifacts of one head.
 #[derive(Clone, Debug)]
 pub struct Head {
-    training: ModelProto,
-    eval: ModelProto,
-    parameters: Vec<Parameter>,
-    hyper: AdamWSettings,
+    artifacts: Artifacts,
     width: usize,
     hidden: Option<usize>,
 }
@@ -80,20 +78,12 @@ pub enum AdamMode {
 }
 
 impl Head {
-    /// Reads a folder with `training_model.onnx`, `eval_model.onnx`, `optimizer_model.onnx` and
-    /// `checkpoint`.
+    /// Reads a folder of artifacts.
     ///
     /// # Errors
-    /// [`GraphError::Read`] or [`GraphError::File`] naming the file at fault.
+    /// As [`Artifacts::read`]; [`GraphError::File`] for artifacts that do not train a head.
     pub fn load(folder: &Path) -> Result<Self, GraphError> {
-        let model = |name: &str| ModelProto::read(&folder.join(name));
-        let optimizer_path = folder.join("optimizer_model.onnx");
-        let hyper = AdamWSettings::of(&ModelProto::read(&optimizer_path)?)
-            .map_err(|error| GraphError::in_file(&optimizer_path, error))?;
-        let checkpoint = Checkpoint::read(&folder.join("checkpoint"))?;
-        let (training, eval) = (model("training_model.onnx")?, model("eval_model.onnx")?);
-        Self::new(training, eval, checkpoint, hyper)
-            .map_err(|error| GraphError::in_file(folder, error))
+        Self::new(Artifacts::read(folder)?).map_err(|error| GraphError::in_file(folder, error))
     }
 
     /// A head that comes with the crate, one of [`BUNDLED`].
@@ -105,20 +95,24 @@ impl Head {
             ($head:literal) => {
                 [
                     include_bytes!(concat!(
-                        "../../pipelines/heads/",
+                        "../../../pipelines/heads/",
                         $head,
                         "/training_model.onnx"
                     ))
                     .as_slice(),
-                    include_bytes!(concat!("../../pipelines/heads/", $head, "/eval_model.onnx"))
-                        .as_slice(),
                     include_bytes!(concat!(
-                        "../../pipelines/heads/",
+                        "../../../pipelines/heads/",
+                        $head,
+                        "/eval_model.onnx"
+                    ))
+                    .as_slice(),
+                    include_bytes!(concat!(
+                        "../../../pipelines/heads/",
                         $head,
                         "/optimizer_model.onnx"
                     ))
                     .as_slice(),
-                    include_bytes!(concat!("../../pipelines/heads/", $head, "/checkpoint"))
+                    include_bytes!(concat!("../../../pipelines/heads/", $head, "/checkpoint"))
                         .as_slice(),
                 ]
             };
@@ -136,21 +130,16 @@ impl Head {
                 )));
             }
         };
-        Self::new(
+        Self::new(Artifacts::new(
             ModelProto::from_bytes(training)?,
             ModelProto::from_bytes(eval)?,
-            Checkpoint::from_bytes(checkpoint)?,
             AdamWSettings::of(&ModelProto::from_bytes(optimizer)?)?,
-        )
+            Checkpoint::from_bytes(checkpoint)?,
+        )?)
     }
 
-    fn new(
-        training: ModelProto,
-        eval: ModelProto,
-        checkpoint: Checkpoint,
-        hyper: AdamWSettings,
-    ) -> Result<Self, GraphError> {
-        let graph = graph_of(&training);
+    fn new(artifacts: Artifacts) -> Result<Self, GraphError> {
+        let graph = graph_of(&artifacts.training);
         let chosen = data_width(graph, CHOSEN)?;
         let rejected = data_width(graph, REJECTED)?;
         if chosen != rejected {
@@ -158,16 +147,8 @@ impl Head {
                 "the widths of `{CHOSEN}` and `{REJECTED}` differ: {chosen} and {rejected}"
             )));
         }
-        // the graph's order of inputs: that of the file depends on a hash table
-        let position = |p: &Parameter| graph.input.iter().position(|v| v.name == p.name);
-        let mut parameters = checkpoint.parameters;
-        parameters.sort_by_key(|p| (position(p).unwrap_or(usize::MAX), p.name.clone()));
-        let names: HashSet<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
-        if names.len() != parameters.len() || !parameters.iter().any(|p| p.trainable) {
-            let what = "the checkpoint has no trainable parameters, or two of the same name";
-            return Err(GraphError::Malformed(what.into()));
-        }
-        let sizes: BTreeSet<usize> = parameters
+        let sizes: BTreeSet<usize> = artifacts
+            .parameters()
             .iter()
             .filter(|p| p.trainable)
             .flat_map(|p| &p.dims)
@@ -177,10 +158,7 @@ impl Head {
         Ok(Self {
             hidden: (sizes.len() == 1).then(|| sizes.first().copied()).flatten(),
             width: chosen,
-            training,
-            eval,
-            parameters,
-            hyper,
+            artifacts,
         })
     }
 
@@ -199,7 +177,7 @@ impl Head {
     /// All parameters, trainable and frozen.
     #[must_use]
     pub fn parameters(&self) -> &[Parameter] {
-        &self.parameters
+        self.artifacts.parameters()
     }
 
     /// The head for features `width` wide, with `hidden` units where it has a hidden layer, and new
@@ -213,12 +191,12 @@ impl Head {
     pub fn resized(&self, width: usize, hidden: usize, seed: u64) -> Result<Self, GraphError> {
         let sizes = Sizes::new(self, width, hidden)?;
         let mut head = self.clone();
-        for model in [&mut head.training, &mut head.eval] {
+        for model in [&mut head.artifacts.training, &mut head.artifacts.eval] {
             sizes.apply(model)?;
         }
-        let scales = layer_norm_scales(graph_of(&self.eval));
+        let scales = layer_norm_scales(graph_of(&self.artifacts.eval));
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        for parameter in &mut head.parameters {
+        for parameter in &mut head.artifacts.checkpoint.parameters {
             let resized: Vec<i64> = parameter.dims.iter().map(|&d| sizes.of(d)).collect();
             if !parameter.trainable {
                 if resized != parameter.dims {
@@ -249,13 +227,15 @@ impl Head {
     /// [`GraphError::Operator`] names a training operator that cannot be lowered; other variants tell
     /// of graphs that are not the training of a Bradley-Terry loss.
     pub fn lower(&self, weight_decay: Option<f32>) -> Result<LoweredHead, GraphError> {
+        let artifacts = &self.artifacts;
         let hyper = AdamWSettings {
-            weight_decay: weight_decay.unwrap_or(self.hyper.weight_decay),
-            ..self.hyper
+            weight_decay: weight_decay.unwrap_or(artifacts.optimizer.weight_decay),
+            ..artifacts.optimizer
         };
-        let step = lower::step_model(&self.training, &self.parameters, &hyper)?;
-        let eval = lower::eval_model(&self.eval, &self.parameters)?;
-        let trainable = self.parameters.iter().filter(|p| p.trainable);
+        let parameters = artifacts.parameters();
+        let step = lower::step_model(&artifacts.training, parameters, &hyper)?;
+        let eval = lower::eval_model(&artifacts.eval, parameters)?;
+        let trainable = parameters.iter().filter(|p| p.trainable);
         Ok(LoweredHead {
             step_onnx: step.to_bytes(),
             eval_onnx: eval.to_bytes(),
@@ -267,7 +247,7 @@ impl Head {
 
 impl AdamWSettings {
     /// The settings in an optimizer model.
-    fn of(model: &ModelProto) -> Result<Self, GraphError> {
+    pub(super) fn of(model: &ModelProto) -> Result<Self, GraphError> {
         let mut max_gradient_norm = None;
         let mut found = None;
         for node in &graph_of(model).node {
@@ -314,14 +294,6 @@ impl AdamWSettings {
             ..settings
         })
     }
-}
-
-fn graph_of(model: &ModelProto) -> &GraphProto {
-    // reading a model checks that
-    model
-        .graph
-        .as_ref()
-        .expect("a model that was read has a graph")
 }
 
 fn data_width(graph: &GraphProto, name: &str) -> Result<usize, GraphError> {
@@ -389,7 +361,7 @@ impl Sizes {
             return unsupported("resizing a head for a single feature");
         }
         let widths = head
-            .parameters
+            .parameters()
             .iter()
             .filter(|p| p.trainable)
             .flat_map(|p| &p.dims);

@@ -1,0 +1,113 @@
+//! Writes `optimizer_model.onnx` as the generator does: one optimizer node on sequences of tensors,
+//! after a node that clips where gradients are clipped.
+
+use super::{AdamMode, AdamWSettings};
+use crate::graph::builder::{MICROSOFT, float, int};
+use crate::graph::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetId, SequenceType, TensorType,
+    TypeProto, TypeValue, ValueInfoProto, elem,
+};
+
+/// Newest version of the format that onnxruntime-training 1.19.2 reads.
+const IR_VERSION: i64 = 10;
+const LEARNING_RATE: &str = "learning_rate";
+const STEP: &str = "step";
+const PARAMETERS: &str = "params";
+const GRADIENTS: &str = "gradients";
+const CLIPPED: &str = "clipped_gradients";
+const MOMENTS: [&str; 2] = ["first_order_moments", "second_order_moments"];
+const UPDATED: &str = "updated";
+
+/// The optimizer's update as a model of the training build.
+pub(super) fn optimizer_model(settings: &AdamWSettings, opset: i64) -> ModelProto {
+    let mut graph = GraphProto {
+        name: "optimizer".into(),
+        ..GraphProto::default()
+    };
+    let one = || vec![1.into()];
+    graph.input = vec![
+        ValueInfoProto::tensor(LEARNING_RATE, elem::FLOAT, one()),
+        ValueInfoProto::tensor(STEP, elem::INT64, one()),
+    ];
+    let sequences = [PARAMETERS, GRADIENTS, MOMENTS[0], MOMENTS[1]];
+    graph.input.extend(sequences.map(sequence));
+    let mut gradients = GRADIENTS;
+    if let Some(norm) = settings.max_gradient_norm {
+        let attributes = vec![float("max_norm", norm)];
+        let clip = node("InplaceClipGradNorm", &[GRADIENTS], CLIPPED, attributes);
+        graph.node.push(clip);
+        graph.value_info.push(sequence(CLIPPED));
+        gradients = CLIPPED;
+    }
+    let mode = match settings.mode {
+        AdamMode::Torch => 0,
+        AdamMode::HuggingFace => 1,
+    };
+    graph.node.push(node(
+        "AdamWOptimizer",
+        &[
+            LEARNING_RATE,
+            STEP,
+            PARAMETERS,
+            gradients,
+            MOMENTS[0],
+            MOMENTS[1],
+        ],
+        UPDATED,
+        vec![
+            float("alpha", settings.beta1),
+            float("beta", settings.beta2),
+            float("epsilon", settings.epsilon),
+            float("weight_decay", settings.weight_decay),
+            int("correct_bias", i64::from(settings.correct_bias)),
+            int("adam_mode", mode),
+        ],
+    ));
+    let updated = ValueInfoProto::tensor(UPDATED, elem::BOOL, one());
+    graph.output.push(updated);
+    let import = |domain: &str, version| OperatorSetId {
+        domain: domain.into(),
+        version,
+    };
+    ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: env!("CARGO_PKG_NAME").into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(graph),
+        opset_import: vec![import("", opset), import(MICROSOFT, 1)],
+        ..ModelProto::default()
+    }
+}
+
+fn node(op_type: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) -> NodeProto {
+    NodeProto {
+        input: inputs.iter().map(|&name| name.to_owned()).collect(),
+        output: vec![output.to_owned()],
+        name: op_type.to_owned(),
+        op_type: op_type.to_owned(),
+        domain: MICROSOFT.to_owned(),
+        attribute,
+        ..NodeProto::default()
+    }
+}
+
+/// A sequence of f32 tensors of any shape.
+fn sequence(name: &str) -> ValueInfoProto {
+    let tensor = TensorType {
+        elem_type: elem::FLOAT,
+        shape: None,
+    };
+    let elements = TypeProto {
+        value: Some(TypeValue::Tensor(tensor)),
+    };
+    let sequence = SequenceType {
+        elem_type: Some(Box::new(elements)),
+    };
+    ValueInfoProto {
+        name: name.to_owned(),
+        r#type: Some(TypeProto {
+            value: Some(TypeValue::Sequence(sequence)),
+        }),
+        ..ValueInfoProto::default()
+    }
+}
