@@ -317,7 +317,11 @@ fn forward(
         Purpose::Features => pools(&mut graph, config, &state),
         Purpose::Training => {
             graph.op_to("", "Identity", &[&state], &[TOKEN_STATES], &[]);
-            let dims = ["batch".into(), "tokens".into(), dim(config.hidden_size).into()];
+            let dims = [
+                "batch".into(),
+                "tokens".into(),
+                dim(config.hidden_size).into(),
+            ];
             graph.output(TOKEN_STATES, elem::FLOAT, &dims);
         }
     }

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use super::super::super::GraphError;
-use super::super::super::proto::{ModelProto, TensorProto};
+use crate::graph::GraphError;
+use crate::graph::proto::{ModelProto, TensorProto};
 
 /// `data_location` of a tensor in another file.
 const EXTERNAL: i32 = 1;
@@ -34,12 +34,13 @@ pub(super) fn load(model: &mut ModelProto, path: &Path) -> Result<(), GraphError
     Ok(())
 }
 
-/// The files that hold a model's external tensors.
-pub(super) fn files(model: &ModelProto) -> Vec<PathBuf> {
+/// The files that hold the external tensors of the model at `path`.
+pub(super) fn files(model: &ModelProto, path: &Path) -> Vec<PathBuf> {
+    let folder = path.parent().unwrap_or(Path::new(""));
     let tensors = model.graph.iter().flat_map(|graph| &graph.initializer);
     let mut files: Vec<PathBuf> = tensors
         .filter(|t| t.data_location == EXTERNAL)
-        .filter_map(|t| entry(t, "location").map(PathBuf::from))
+        .filter_map(|t| entry(t, "location").map(|location| folder.join(location)))
         .collect();
     files.sort();
     files.dedup();

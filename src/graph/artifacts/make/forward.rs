@@ -1,12 +1,12 @@
 //! A forward model as it comes: read, brought to one form, and what it gives.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::super::super::GraphError;
-use super::super::super::proto::{
-    DimProto, DimValue, GraphProto, MAX_MODEL_BYTES, ModelProto, ValueInfoProto, elem,
-};
 use super::{external, names, normal};
+use crate::graph::GraphError;
+use crate::graph::proto::{
+    DimProto, DimValue, GraphProto, MAX_MODEL_BYTES, ModelProto, NodeProto, ValueInfoProto, elem,
+};
 
 /// Outputs of exports that hold the state of every token.
 const TOKEN_STATES: [&str; 3] = ["last_hidden_state", "token_embeddings", "hidden_states"];
@@ -35,6 +35,7 @@ pub struct ForwardModel {
     pub(super) model: ModelProto,
     pub(super) output: String,
     gives: Gives,
+    files: Vec<PathBuf>,
 }
 
 impl ForwardModel {
@@ -48,8 +49,11 @@ impl ForwardModel {
     /// refuses.
     pub fn read(path: &Path, output: Option<&str>) -> Result<Self, GraphError> {
         let mut model = ModelProto::read(path)?;
+        let mut files = external::files(&model, path);
         external::load(&mut model, path)?;
-        Self::new(model, output).map_err(|error| GraphError::in_file(path, error))
+        files.insert(0, path.to_path_buf());
+        let read = Self::new(model, output).map_err(|error| GraphError::in_file(path, error))?;
+        Ok(Self { files, ..read })
     }
 
     /// Takes a model whose tensors are all in memory.
@@ -68,6 +72,7 @@ impl ForwardModel {
             model,
             output,
             gives,
+            files: Vec::new(),
         })
     }
 
@@ -81,6 +86,12 @@ impl ForwardModel {
     #[must_use]
     pub fn output(&self) -> &str {
         &self.output
+    }
+
+    /// The files it was read from; none for a model from memory.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Names of its inputs.
@@ -103,10 +114,7 @@ impl ForwardModel {
     }
 
     pub(super) fn graph(&self) -> &GraphProto {
-        self.model
-            .graph
-            .as_ref()
-            .expect("checked when it was made")
+        self.model.graph.as_ref().expect("checked when it was made")
     }
 }
 
@@ -179,7 +187,7 @@ fn width_before(graph: &GraphProto, value: &str) -> Option<i64> {
         tensor.map(|t| t.dims.as_slice())
     };
     for _ in 0..16 {
-        let maker = |n: &&super::super::super::proto::NodeProto| n.output.iter().any(|o| o == value);
+        let maker = |n: &&NodeProto| n.output.iter().any(|o| o == value);
         let node = graph.node.iter().find(maker)?;
         let weight = |index| node.input_at(index).and_then(dims);
         match node.op_type.as_str() {

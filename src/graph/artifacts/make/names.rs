@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::super::proto::{GraphProto, NodeProto};
+use crate::graph::proto::{GraphProto, NodeProto};
 
 /// Adds every name that a node reads, its subgraphs included.
 ///

@@ -3,19 +3,20 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::super::GraphError;
-use super::super::super::builder::{MICROSOFT, OPSET};
-use super::super::super::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, elem,
-};
 use super::forward::{MAX_COPIED_BYTES, no_graph};
 use super::{names, opset};
+use crate::graph::GraphError;
+use crate::graph::builder::{MICROSOFT, OPSET};
+use crate::graph::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto, elem,
+};
 
 /// Newest operator set of training graphs: the last that onnxruntime-training 1.19.2 knows.
 pub(super) const NEWEST_OPSET: i64 = 21;
 
 /// Element types that weights must not have, and how they are called.
-const OTHER_FLOATS: [(i32, &str); 3] = [(10, "float16"), (16, "bfloat16"), (elem::DOUBLE, "float64")];
+const OTHER_FLOATS: [(i32, &str); 3] =
+    [(10, "float16"), (16, "bfloat16"), (elem::DOUBLE, "float64")];
 
 /// Operators of quantized models.
 const QUANTIZED: [&str; 9] = [
@@ -86,13 +87,11 @@ fn constants(graph: &mut GraphProto) -> Result<(), GraphError> {
             let what = format!("constant `{}` has no value or name", node.name);
             return Err(GraphError::Malformed(what));
         };
-        match value(attribute, &name) {
-            Some(tensor) => graph.initializer.push(tensor),
-            None => {
-                let what = format!("constant `{name}` is not of numbers");
-                return Err(GraphError::Unsupported(what));
-            }
-        }
+        let Some(tensor) = value(attribute, &name) else {
+            let what = format!("constant `{name}` is not of numbers");
+            return Err(GraphError::Unsupported(what));
+        };
+        graph.initializer.push(tensor);
     }
     graph.node = kept;
     Ok(())
@@ -212,11 +211,13 @@ fn declare(model: &mut ModelProto, opset: i64) -> Result<(), GraphError> {
     model.opset_import.retain(|set| {
         !set.domain.is_empty() && set.domain != "ai.onnx" && used.contains(&set.domain)
     });
-    let set = |domain: &str, version| super::super::super::proto::OperatorSetId {
+    let set = |domain: &str, version| OperatorSetId {
         domain: domain.into(),
         version,
     };
-    model.opset_import.insert(0, set("", opset.min(NEWEST_OPSET)));
+    model
+        .opset_import
+        .insert(0, set("", opset.min(NEWEST_OPSET)));
     if !model.opset_import.iter().any(|s| s.domain == MICROSOFT) {
         model.opset_import.push(set(MICROSOFT, 1));
     }

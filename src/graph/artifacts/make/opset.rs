@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::super::super::GraphError;
-use super::super::super::builder::{int, ints};
-use super::super::super::proto::{GraphProto, NodeProto, TensorProto};
 use super::names;
+use crate::graph::GraphError;
+use crate::graph::builder::int;
+use crate::graph::proto::{GraphProto, NodeProto, TensorProto};
 
 /// Oldest operator set whose graphs can be rewritten.
 const OLDEST: i64 = 11;
@@ -112,7 +112,8 @@ impl Raised {
     fn softmax(&mut self, mut node: NodeProto) {
         let axis = node.int("axis", 1);
         node.attribute.clear();
-        let (Some(input), Some(output)) = (node.input.first().cloned(), node.output.first().cloned())
+        let (Some(input), Some(output)) =
+            (node.input.first().cloned(), node.output.first().cloned())
         else {
             return self.nodes.push(node);
         };
@@ -138,10 +139,4 @@ impl Raised {
         self.nodes.push(node);
         self.nodes.push(call("Reshape", &[rows, shape], &output));
     }
-}
-
-/// The axes of a reduction as attribute, for tests of the rewriting.
-#[cfg(test)]
-pub(super) fn axes(values: &[i64]) -> super::super::super::proto::AttributeProto {
-    ints("axes", values)
 }

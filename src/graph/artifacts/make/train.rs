@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::super::GraphError;
+use crate::graph::GraphError;
 
 /// Largest rank of added low-rank products.
 const MAX_RANK: usize = 1 << 12;
@@ -80,9 +80,8 @@ impl FromStr for Train {
                     Some((rank, pattern)) => (rank, Some(pattern)),
                     None => (rest, None),
                 };
-                let rank = match rank.parse() {
-                    Ok(rank @ 1..=MAX_RANK) => rank,
-                    _ => return refuse("the rank is a number from 1 to 4096"),
+                let Ok(rank @ 1..=MAX_RANK) = rank.parse() else {
+                    return refuse("the rank is a number from 1 to 4096");
                 };
                 if let Some(pattern) = pattern
                     && let Err(error) = glob::Pattern::new(pattern)
@@ -139,8 +138,18 @@ mod tests {
     #[test]
     fn what_is_no_choice_is_refused() {
         for text in [
-            "", "heads", "head:1", "last", "last:0", "last:-1", "last:two", "lora", "lora:0",
-            "lora:5000", "lora:8:[", "ALL",
+            "",
+            "heads",
+            "head:1",
+            "last",
+            "last:0",
+            "last:-1",
+            "last:two",
+            "lora",
+            "lora:0",
+            "lora:5000",
+            "lora:8:[",
+            "ALL",
         ] {
             let error = text.parse::<Train>().unwrap_err().to_string();
             assert!(error.contains("expected `head`"), "{error}");
