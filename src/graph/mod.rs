@@ -3,7 +3,8 @@
 //! - [`proto`]: the file format; [`builder`]: writing graphs with little ceremony.
 //! - [`backbone`]: the forward graph of an encoder from `config.json` and `model.safetensors`.
 //! - [`checkpoint`]: the `checkpoint` file of training artifacts.
-//! - [`gradients`]: gradients of operators, from standard ones.
+//! - [`gradients`]: gradients of operators, from standard ones; [`optimizer`]: the update of parameters.
+//! - [`differentiate`]: the backward pass of any forward graph.
 //! - [`artifacts`]: training artifacts, and those of a reward head, resized; [`lower`]: the rewriting
 //!   of training-only operators that lets a stock runtime execute them.
 //!
@@ -18,8 +19,10 @@ pub mod backbone;
 pub mod builder;
 pub mod checkpoint;
 pub mod differentiate;
+mod external;
 pub mod gradients;
 pub mod lower;
+pub mod optimizer;
 pub mod proto;
 
 /// What can go wrong when a graph is read or made.
@@ -58,8 +61,16 @@ pub enum GraphError {
     /// Content that is valid, but beyond what is supported.
     #[error("{0}")]
     Unsupported(String),
-    /// A training operator without a lowering.
-    #[error("training operator `{operator}` of node `{node}` is not supported")]
+    /// A forward model, or a wish for it, of which no artifacts can be made.
+    #[error("{what}")]
+    Forward {
+        /// What is in the way.
+        what: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// An operator without a lowering or without a gradient.
+    #[error("operator `{operator}` of node `{node}` is not supported")]
     Operator {
         /// The operator, with its domain when it is not the default one.
         operator: String,
@@ -83,7 +94,7 @@ impl GraphError {
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Operator { hint, .. } => Some(hint),
+            Self::Operator { hint, .. } | Self::Forward { hint, .. } => Some(hint),
             Self::File { source, .. } => source.hint(),
             _ => None,
         }

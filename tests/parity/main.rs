@@ -6,5 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod backbone;
+mod checkpoints;
+mod differentiate;
 mod heads;
 mod runtime;

@@ -1,8 +1,8 @@
 //! What broadcasting repeated, summed again.
 
 use super::Builder;
-use crate::graph::builder::int;
-use crate::graph::proto::{AttributeProto, TensorProto, attribute_type};
+use crate::graph::builder::{int, tensor};
+use crate::graph::proto::TensorProto;
 
 /// The sum of `g` over the axes along which an operand of the shape held by `shape` (i64, `[rank]`)
 /// was repeated, in exactly that shape.
@@ -31,12 +31,7 @@ pub fn broadcast_axes(b: &mut Builder, shape_a: &str, shape_b: &str) -> (String,
 
 fn left_padded(b: &mut Builder, shape: &str, own_rank: &str, rank: &str) -> String {
     let missing = b.call("Sub", &[rank, own_rank]);
-    let one = AttributeProto {
-        name: "value".into(),
-        t: Some(TensorProto::from_i64("", &[1], &[1])),
-        r#type: attribute_type::TENSOR,
-        ..AttributeProto::default()
-    };
+    let one = tensor("value", TensorProto::from_i64("", &[1], &[1]));
     let ones = b.op("ConstantOfShape", &[&missing], &[one]);
     b.op("Concat", &[&ones, shape], &[int("axis", 0)])
 }

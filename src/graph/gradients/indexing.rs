@@ -4,8 +4,8 @@
 //! updates on the CPU when indices repeat: its threads race.
 
 use super::Builder;
-use crate::graph::builder::int;
-use crate::graph::proto::{AttributeProto, TensorProto, attribute_type, elem};
+use crate::graph::builder::{int, tensor, text};
+use crate::graph::proto::TensorProto;
 
 /// Of `Gather`: `g` added into zeros of the shape held by `shape` (i64, `[rank]`), along `axis`.
 ///
@@ -105,12 +105,7 @@ fn add_along_middle(
 }
 
 fn scatter_add(b: &mut Builder, to: &str, indices: &str, updates: &str, axis: i64) -> String {
-    let add = AttributeProto {
-        name: "reduction".into(),
-        s: b"add".to_vec(),
-        r#type: attribute_type::STRING,
-        ..AttributeProto::default()
-    };
+    let add = text("reduction", "add");
     b.op(
         "ScatterElements",
         &[to, indices, updates],
@@ -120,12 +115,7 @@ fn scatter_add(b: &mut Builder, to: &str, indices: &str, updates: &str, axis: i6
 
 /// f32 zeros of the shape that a value holds.
 fn zeros(b: &mut Builder, shape: &str) -> String {
-    let zero = AttributeProto {
-        name: "value".into(),
-        t: Some(TensorProto::from_f32("", &[1], &[0.0])),
-        r#type: attribute_type::TENSOR,
-        ..AttributeProto::default()
-    };
+    let zero = tensor("value", TensorProto::from_f32("", &[1], &[0.0]));
     b.op("ConstantOfShape", &[shape], &[zero])
 }
 
