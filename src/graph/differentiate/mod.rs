@@ -176,16 +176,13 @@ fn seed(backward: &mut Backward<'_>, of: &str) -> Result<String, GraphError> {
             dims.join(", ")
         )));
     }
-    Ok(match backward.shapes.numbers(of) {
-        Some(dims) => backward
-            .b
-            .constant(TensorProto::from_f32("constant", &dims, &[1.0])),
-        None => {
-            let shape = backward.shape_of(of);
-            let one = backward.b.scalar(1.0);
-            backward.b.call("Expand", &[&one, &shape])
-        }
-    })
+    if let Some(dims) = backward.shapes.numbers(of) {
+        let one = TensorProto::from_f32("constant", &dims, &[1.0]);
+        return Ok(backward.b.constant(one));
+    }
+    let shape = backward.shape_of(of);
+    let one = backward.b.scalar(1.0);
+    Ok(backward.b.call("Expand", &[&one, &shape]))
 }
 
 /// The name by which errors call a node.

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use prefclean::graph::differentiate::parameters_of;
 use prefclean::graph::proto::{ModelProto, ValueInfoProto};
 
-use super::{Feed, Feeds, Model, Tolerance, check};
+use super::{Feed, Feeds, Subject, Tolerance, check};
 use crate::runtime::runtime;
 
 const WHOLE_MODEL: Tolerance = Tolerance {
     step: 1e-2,
     relative: 1e-2,
     absolute: 3e-4,
+    coordinates: 4,
 };
 
 fn folder() -> PathBuf {
@@ -77,7 +78,7 @@ fn check_export(name: &str) {
     };
     check(
         environment,
-        &Model { model, y, feeds },
+        &Subject { model, y, feeds },
         &parameters,
         tolerance,
         name,
@@ -103,7 +104,6 @@ exports! {
     distilbert: "distilbert",
     gpt2: "gpt2",
     llama: "llama",
-    llama_opset_14: "llama-opset14",
     modernbert: "modernbert",
     mpnet: "mpnet",
     mpnet_encoder: "mpnet-encoder",

@@ -62,13 +62,11 @@ impl Backward<'_> {
                 Length::Number(_) => self.b.ints(&numbers),
             });
         }
-        match values.as_slice() {
-            [one] => one.clone(),
-            _ => {
-                let values: Vec<&str> = values.iter().map(String::as_str).collect();
-                self.b.op("Concat", &values, &[int("axis", 0)])
-            }
+        if let [one] = values.as_slice() {
+            return one.clone();
         }
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        self.b.op("Concat", &values, &[int("axis", 0)])
     }
 
     /// `g` with zeros before and after along axes, as many as given by axis.
@@ -223,12 +221,11 @@ fn start_length(
     }
     let whole = w.length_value(whole);
     let zero = w.b.ints(&[0]);
-    let start = match known {
-        Some(start) => w.b.ints(&[start]),
-        None => {
-            let i = w.b.ints(&[i64::try_from(i).unwrap_or(i64::MAX)]);
-            w.b.call("Gather", &[starts, &i])
-        }
+    let start = if let Some(start) = known {
+        w.b.ints(&[start])
+    } else {
+        let i = w.b.ints(&[i64::try_from(i).unwrap_or(i64::MAX)]);
+        w.b.call("Gather", &[starts, &i])
     };
     let from_end = w.b.call("Add", &[&start, &whole]);
     let negative = w.b.call("Less", &[&start, &zero]);

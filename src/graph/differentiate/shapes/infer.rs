@@ -1,4 +1,5 @@
 //! What each operator makes of what is known of its inputs.
+#![expect(clippy::unnecessary_wraps, reason = "the functions have one signature")]
 
 use super::super::super::proto::{NodeProto, elem};
 use super::size::product;
@@ -37,8 +38,7 @@ pub(in super::super) fn broadcast(a: &[Dim], b: &[Dim]) -> Vec<Dim> {
         let number = |dim: &Dim| dim.as_ref().and_then(Size::number);
         match (number(a), number(b)) {
             (Some(1), _) => b.clone(),
-            (_, Some(1)) => a.clone(),
-            (Some(_), _) => a.clone(),
+            (_, Some(1)) | (Some(_), _) => a.clone(),
             (_, Some(_)) => b.clone(),
             _ if a == b => a.clone(),
             _ => None,
@@ -47,26 +47,26 @@ pub(in super::super) fn broadcast(a: &[Dim], b: &[Dim]) -> Vec<Dim> {
     long[..lead].iter().cloned().chain(joined).collect()
 }
 
-struct Call<'a> {
-    node: &'a NodeProto,
-    shapes: &'a Shapes<'a>,
+pub(super) struct Call<'a> {
+    pub(super) node: &'a NodeProto,
+    pub(super) shapes: &'a Shapes<'a>,
 }
 
 impl Call<'_> {
-    fn input(&self, index: usize) -> &Facts {
+    pub(super) fn input(&self, index: usize) -> &Facts {
         self.shapes.facts(self.node.input_at(index).unwrap_or(""))
     }
 
-    fn dims(&self, index: usize) -> Option<&[Dim]> {
+    pub(super) fn dims(&self, index: usize) -> Option<&[Dim]> {
         self.input(index).dims.as_deref()
     }
 
-    fn integers(&self, index: usize) -> Option<Vec<i64>> {
+    pub(super) fn integers(&self, index: usize) -> Option<Vec<i64>> {
         self.shapes.integers(self.node.input_at(index)?)
     }
 
     /// Axes given as attribute or as input `index`.
-    fn axes(&self, index: usize) -> Option<Vec<i64>> {
+    pub(super) fn axes(&self, index: usize) -> Option<Vec<i64>> {
         match self.node.attribute("axes") {
             Some(axes) => Some(axes.ints.clone()),
             None => self.integers(index),
@@ -78,7 +78,7 @@ impl Call<'_> {
     }
 
     /// One output with the element type of the first input.
-    fn same_elem(&self, dims: Option<Vec<Dim>>) -> Option<Vec<Facts>> {
+    pub(super) fn same_elem(&self, dims: Option<Vec<Dim>>) -> Option<Vec<Facts>> {
         Self::one(self.input(0).elem, dims)
     }
 
@@ -378,7 +378,7 @@ impl Call<'_> {
     }
 
     /// The contents of an input as dimensions; unknown ones when only their number is known.
-    fn as_dims(&self, index: usize) -> Option<Vec<Dim>> {
+    pub(super) fn as_dims(&self, index: usize) -> Option<Vec<Dim>> {
         let facts = self.input(index);
         facts.contents.clone().or_else(|| {
             let rank = facts.dims.as_ref()?.first()?.as_ref()?.number()?;
@@ -396,268 +396,6 @@ impl Call<'_> {
             _ => None,
         };
         self.same_elem(Some(vec![length]))
-    }
-
-    fn gather(&self) -> Option<Vec<Facts>> {
-        let joined = || {
-            let (data, indices) = (self.dims(0)?, self.dims(1)?);
-            let axis = index_of(self.node.int("axis", 0), data.len())?;
-            Some([&data[..axis], indices, &data[axis + 1..]].concat())
-        };
-        let mut facts = Facts::new(self.input(0).elem, joined());
-        if let (Some(values), Some(indices)) = (&self.input(0).contents, self.integers(1)) {
-            let pick = |&index: &i64| values.get(index_of(index, values.len())?)?.clone();
-            facts.contents = Some(indices.iter().map(pick).collect());
-        }
-        Some(vec![facts])
-    }
-
-    fn gather_nd(&self) -> Option<Vec<Dim>> {
-        let (data, indices) = (self.dims(0)?, self.dims(1)?);
-        let batch = usize::try_from(self.node.int("batch_dims", 0)).ok()?;
-        let (depth, lead) = indices.split_last()?;
-        let depth = usize::try_from(depth.as_ref()?.number()?).ok()?;
-        let rest = data.get(batch.checked_add(depth)?..)?;
-        Some([lead, rest].concat())
-    }
-
-    fn slice(&self) -> Option<Vec<Facts>> {
-        let data = self.input(0);
-        let mut dims = data.dims.clone()?;
-        let rank = dims.len();
-        let (starts, ends) = (
-            self.input(1).contents.clone(),
-            self.input(2).contents.clone(),
-        );
-        let count = starts.as_ref().or(ends.as_ref()).map(Vec::len);
-        let axes = match self.node.input_at(3) {
-            Some(name) => self.shapes.integers(name),
-            None => count.map(|n| (0..i64::try_from(n).unwrap_or(0)).collect()),
-        };
-        let steps = match self.node.input_at(4) {
-            Some(name) => self.shapes.integers(name),
-            None => count.map(|n| vec![1; n]),
-        };
-        let mut facts = Facts::new(data.elem, None);
-        let Some(axes) = axes else {
-            facts.dims = Some(vec![None; rank]);
-            return Some(vec![facts]);
-        };
-        for (i, &axis) in axes.iter().enumerate() {
-            let axis = index_of(axis, rank)?;
-            let at = |values: &Option<Vec<Dim>>| values.as_ref()?.get(i)?.clone();
-            let step = steps.as_ref().and_then(|steps| steps.get(i)).copied();
-            dims[axis] = span(dims[axis].as_ref(), at(&starts), at(&ends), step).and_then(
-                |(start, length)| {
-                    if rank == 1 && axes.len() == 1 {
-                        facts.contents = sliced(data.contents.as_deref(), start, &length);
-                    }
-                    Some(length)
-                },
-            );
-        }
-        facts.dims = Some(dims);
-        Some(vec![facts])
-    }
-
-    fn split(&self) -> Option<Vec<Facts>> {
-        let first = self.input(0);
-        let mut dims = first.dims.clone()?;
-        let axis = index_of(self.node.int("axis", 0), dims.len())?;
-        let parts = i64::try_from(self.node.output.len()).ok()?;
-        let sizes = match self.node.input_at(1) {
-            Some(_) => self.input(1).contents.clone(),
-            None => {
-                let whole = dims[axis].as_ref().and_then(Size::number);
-                // the last part is the shorter one where they differ
-                whole
-                    .filter(|whole| parts > 0 && whole % parts == 0)
-                    .map(|whole| {
-                        let each = Size::known(whole / parts);
-                        vec![each; self.node.output.len()]
-                    })
-            }
-        };
-        let part = |index: usize| {
-            dims[axis] = sizes.as_ref().and_then(|sizes| sizes.get(index)?.clone());
-            Facts::new(first.elem, Some(dims.clone()))
-        };
-        Some((0..self.node.output.len()).map(part).collect())
-    }
-
-    fn concat(&self) -> Option<Vec<Facts>> {
-        let mut contents = Some(Vec::new());
-        let mut joined: Option<Vec<Dim>> = None;
-        for index in 0..self.node.input.len() {
-            let facts = self.input(index);
-            contents = contents
-                .zip(facts.contents.as_ref())
-                .map(|(mut all, more)| {
-                    all.extend_from_slice(more);
-                    all.truncate(MAX_CONTENTS + 1);
-                    all
-                });
-            // contents of unknown number: a vector of known length still says how many
-            let Some(dims) = &facts.dims else {
-                joined = None;
-                break;
-            };
-            let axis = index_of(self.node.int("axis", 0), dims.len())?;
-            joined = Some(match joined {
-                None if index == 0 => dims.clone(),
-                Some(mut all) if all.len() == dims.len() => {
-                    for (i, (known, dim)) in all.iter_mut().zip(dims).enumerate() {
-                        if i == axis {
-                            *known = known
-                                .as_ref()
-                                .zip(dim.as_ref())
-                                .and_then(|(a, b)| a.plus(b));
-                        } else if known.is_none() {
-                            known.clone_from(dim);
-                        }
-                    }
-                    all
-                }
-                _ => return None,
-            });
-        }
-        let mut facts = Facts::new(self.input(0).elem, joined);
-        facts.contents = contents.or_else(|| self.partial_contents());
-        Some(vec![facts])
-    }
-
-    /// The contents of joined vectors some of which are unknown but for their length.
-    fn partial_contents(&self) -> Option<Vec<Dim>> {
-        let mut all = Vec::new();
-        for index in 0..self.node.input.len() {
-            let facts = self.input(index);
-            match (&facts.contents, facts.dims.as_deref()) {
-                (Some(known), _) => all.extend_from_slice(known),
-                (None, Some([length])) => {
-                    let length = usize::try_from(length.as_ref()?.number()?).ok()?;
-                    (length <= MAX_CONTENTS).then_some(())?;
-                    all.extend(std::iter::repeat_n(None, length));
-                }
-                _ => return None,
-            }
-        }
-        Some(all)
-    }
-
-    fn reshape(&self) -> Option<Vec<Facts>> {
-        let first = self.input(0);
-        let mut facts = Facts::new(first.elem, None);
-        facts.dims = self.as_dims(1).map(|wanted| {
-            let keeps_zero = self.node.int("allowzero", 0) != 0;
-            let mut dims: Vec<Dim> = Vec::new();
-            let mut open = None;
-            for (i, dim) in wanted.iter().enumerate() {
-                dims.push(match dim.as_ref().and_then(Size::number) {
-                    Some(0) if !keeps_zero => {
-                        first.dims.as_ref().and_then(|dims| dims.get(i)?.clone())
-                    }
-                    Some(-1) => {
-                        open = Some(i);
-                        Size::known(1)
-                    }
-                    _ => dim.clone(),
-                });
-            }
-            if let Some(open) = open {
-                let whole = first.dims.as_deref().and_then(product);
-                let rest = product(&dims);
-                dims[open] = whole.zip(rest).and_then(|(whole, rest)| whole.over(&rest));
-            }
-            dims
-        });
-        if facts.dims.as_ref().is_some_and(|dims| dims.len() <= 1) {
-            facts.contents.clone_from(&first.contents);
-        }
-        Some(vec![facts])
-    }
-
-    fn flatten(&self) -> Option<Vec<Dim>> {
-        let dims = self.dims(0)?;
-        let axis = self.node.int("axis", 1);
-        let axis = if usize::try_from(axis) == Ok(dims.len()) {
-            dims.len()
-        } else {
-            index_of(axis, dims.len()).or((axis == 0).then_some(0))?
-        };
-        Some(vec![product(&dims[..axis]), product(&dims[axis..])])
-    }
-
-    fn transpose(&self) -> Option<Vec<Dim>> {
-        let dims = self.dims(0)?;
-        match self.node.attribute("perm") {
-            None => Some(dims.iter().rev().cloned().collect()),
-            Some(perm) if perm.ints.len() == dims.len() => {
-                let at = |&axis: &i64| Some(dims[index_of(axis, dims.len())?].clone());
-                perm.ints.iter().map(at).collect()
-            }
-            Some(_) => None,
-        }
-    }
-
-    fn squeeze(&self) -> Option<Vec<Facts>> {
-        let first = self.input(0);
-        let mut facts = Facts::new(first.elem, None);
-        facts.contents.clone_from(&first.contents);
-        facts.dims = first.dims.as_ref().and_then(|dims| {
-            let one = |dim: &Dim| dim.as_ref().and_then(Size::number).map(|n| n == 1);
-            let named = self.node.attribute("axes").is_some() || self.node.input_at(1).is_some();
-            let dropped: Vec<bool> = if named {
-                let mut dropped = vec![false; dims.len()];
-                for axis in self.axes(1)? {
-                    dropped[index_of(axis, dims.len())?] = true;
-                }
-                dropped
-            } else {
-                // a named size may be 1
-                dims.iter().map(one).collect::<Option<_>>()?
-            };
-            let kept = dims.iter().zip(dropped).filter(|(_, dropped)| !dropped);
-            Some(kept.map(|(dim, _)| dim.clone()).collect())
-        });
-        Some(vec![facts])
-    }
-
-    fn unsqueeze(&self) -> Option<Vec<Facts>> {
-        let first = self.input(0);
-        let mut facts = Facts::new(first.elem, None);
-        facts.dims = first
-            .dims
-            .as_ref()
-            .zip(self.axes(1))
-            .and_then(|(dims, axes)| {
-                let rank = dims.len() + axes.len();
-                let mut slots = vec![None; rank];
-                for axis in axes {
-                    slots[index_of(axis, rank)?] = Some(Size::known(1));
-                }
-                let mut rest = dims.iter().cloned();
-                slots
-                    .into_iter()
-                    .map(|slot| slot.or_else(|| rest.next()))
-                    .collect()
-            });
-        if first.dims.as_ref().is_some_and(Vec::is_empty)
-            && facts.dims.as_ref().is_some_and(|dims| dims.len() == 1)
-        {
-            facts.contents.clone_from(&first.contents);
-        }
-        Some(vec![facts])
-    }
-
-    fn expand(&self) -> Option<Vec<Dim>> {
-        Some(broadcast(self.dims(0)?, &self.as_dims(1)?))
-    }
-
-    fn tile(&self) -> Option<Vec<Dim>> {
-        let dims = self.dims(0)?;
-        let repeats = self.input(1).contents.as_ref();
-        let repeat = |(i, dim): (usize, &Dim)| dim.as_ref()?.times(repeats?.get(i)?.as_ref()?);
-        Some(dims.iter().enumerate().map(repeat).collect())
     }
 
     fn arg_reduced(&self) -> Option<Vec<Dim>> {
@@ -717,41 +455,4 @@ impl Call<'_> {
         let log_p = Facts::new(scores.elem, scores.dims.clone());
         Some(vec![Facts::new(scores.elem, loss), log_p])
     }
-}
-
-/// Start and length of a slice with step 1, as far as they are certain.
-fn span(
-    dim: Option<&Size>,
-    start: Dim,
-    end: Dim,
-    step: Option<i64>,
-) -> Option<(Option<i64>, Size)> {
-    let (start, end) = (start?, end?);
-    if step != Some(1) {
-        return None;
-    }
-    let whole = dim.and_then(Size::number);
-    if let (Some(start), Some(end), Some(whole)) = (start.number(), end.number(), whole) {
-        let clamped =
-            |at: i64| (if at < 0 { at.saturating_add(whole) } else { at }).clamp(0, whole);
-        let (start, end) = (clamped(start), clamped(end));
-        return Some((Some(start), Size::known((end - start).max(0))?));
-    }
-    // up to the end of a named size
-    let to_the_end =
-        end.number().is_some_and(|end| end >= i64::from(i32::MAX)) || Some(&end) == dim;
-    if start.number() == Some(0) && to_the_end {
-        return Some((Some(0), dim?.clone()));
-    }
-    // up to a named size: a shorter table than that would fit nothing that has this size
-    if start.number() == Some(0) && end.number().is_none() && whole.is_some_and(|n| n > 1) {
-        return Some((None, end));
-    }
-    None
-}
-
-fn sliced(contents: Option<&[Dim]>, start: Option<i64>, length: &Size) -> Option<Vec<Dim>> {
-    let start = usize::try_from(start?).ok()?;
-    let length = usize::try_from(length.number()?).ok()?;
-    Some(contents?.get(start..start.checked_add(length)?)?.to_vec())
 }

@@ -12,6 +12,7 @@ use super::super::proto::{
 };
 
 mod infer;
+mod moves;
 mod size;
 
 pub(super) use infer::{broadcast, index_of};

@@ -15,7 +15,8 @@ pub(in super::super) struct Size {
 }
 
 impl Size {
-    /// A number.
+    /// A number, as a dimension.
+    #[expect(clippy::unnecessary_wraps, reason = "a dimension may be unknown")]
     pub(in super::super) fn known(number: i64) -> Option<Self> {
         Some(Self {
             factor: number,
