@@ -9,4 +9,6 @@ mod backbone;
 mod checkpoints;
 mod differentiate;
 mod heads;
+mod models;
 mod runtime;
+mod training;
