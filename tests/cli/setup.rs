@@ -38,3 +38,25 @@ fn what_cannot_be_set_up() {
         "{broken}"
     );
 }
+
+#[test]
+fn cuda_is_not_fetched_offline_and_the_error_says_what_it_needs() {
+    let test = CliTest::new();
+    let output = test
+        .command(&["setup", "--cuda"])
+        .env("PREFCLEAN_HOME", test.path("home"))
+        .env("PREFCLEAN_PYTHON", test.path("no-python"))
+        .env_remove("ORT_DYLIB_PATH")
+        .env_remove("VIRTUAL_ENV")
+        .env_remove("CONDA_PREFIX")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let words = String::from_utf8(output.stderr).unwrap();
+    if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        insta::assert_snapshot!(words, @"");
+    } else {
+        assert!(words.contains("`linux-x86_64` alone"), "{words}");
+    }
+    assert!(!test.path("home").exists());
+}
