@@ -3,6 +3,7 @@
 //! - [`proto`]: the file format; [`builder`]: writing graphs with little ceremony.
 //! - [`backbone`]: the forward graph of an encoder from `config.json` and `model.safetensors`.
 //! - [`checkpoint`]: the `checkpoint` file of training artifacts.
+//! - [`gradients`]: gradients of operators, from standard ones; [`optimizer`]: the update of parameters.
 //! - [`artifacts`]: training artifacts, and those of a reward head, resized; [`lower`]: the rewriting
 //!   of training-only operators that lets a stock runtime execute them.
 //!
@@ -16,7 +17,10 @@ pub mod artifacts;
 pub mod backbone;
 pub mod builder;
 pub mod checkpoint;
+mod external;
+pub mod gradients;
 pub mod lower;
+pub mod optimizer;
 pub mod proto;
 
 /// What can go wrong when a graph is read or made.
@@ -55,6 +59,14 @@ pub enum GraphError {
     /// Content that is valid, but beyond what is supported.
     #[error("{0}")]
     Unsupported(String),
+    /// A forward model, or a wish for it, of which no artifacts can be made.
+    #[error("{what}")]
+    Forward {
+        /// What is in the way.
+        what: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// A training operator without a lowering.
     #[error("training operator `{operator}` of node `{node}` is not supported")]
     Operator {
@@ -80,7 +92,7 @@ impl GraphError {
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Operator { hint, .. } => Some(hint),
+            Self::Operator { hint, .. } | Self::Forward { hint, .. } => Some(hint),
             Self::File { source, .. } => source.hint(),
             _ => None,
         }
