@@ -6,7 +6,6 @@
 
 mod compose;
 mod export;
-mod external;
 mod forward;
 mod lora;
 mod loss;
