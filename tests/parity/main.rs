@@ -8,4 +8,6 @@
 mod backbone;
 mod checkpoints;
 mod heads;
+mod models;
 mod runtime;
+mod training;

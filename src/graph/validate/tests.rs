@@ -144,11 +144,11 @@ fn tensors_hold_what_they_say() {
     type Change = fn(&mut TensorProto);
     let cases: [(&str, Change); 8] = [
         ("expected 3 values for dimensions [3], found 2", |t| {
-            t.dims = vec![3]
+            t.dims = vec![3];
         }),
         ("dimensions [-2] of tensor `w`", |t| t.dims = vec![-2]),
         ("dimensions [9223372036854775807, 4]", |t| {
-            t.dims = vec![i64::MAX, 4]
+            t.dims = vec![i64::MAX, 4];
         }),
         ("of tensor `w`", |t| t.dims = vec![1; 65]),
         ("ends within a number", |t| t.raw_data = Some(vec![0; 7])),
