@@ -199,13 +199,14 @@ pub(super) struct Replacement {
 }
 
 impl Replacement {
-    /// Begins to replace a file.
+    /// Begins to replace a file; makes its folder where there is none.
     pub(super) fn of(target: &Path) -> Result<Self, GraphError> {
         let folder = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let aside = tempfile::tempdir_in(folder).map_err(|source| GraphError::Write {
+        let aside = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempdir_in(folder));
+        let aside = aside.map_err(|source| GraphError::Write {
             path: target.to_path_buf(),
             source,
         })?;

@@ -7,6 +7,7 @@
 
 mod backbone;
 mod checkpoints;
+mod differentiate;
 mod heads;
 mod models;
 mod runtime;
