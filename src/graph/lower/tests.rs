@@ -217,7 +217,7 @@ fn operators_beyond_the_table_are_refused_by_name() {
         let error = lower_node(&mut b, node(domain, op_type)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("training operator `{domain}.{op_type}` of node `dx` is not supported")
+            format!("operator `{domain}.{op_type}` of node `dx` is not supported")
         );
         assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
     };
