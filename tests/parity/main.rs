@@ -8,4 +8,5 @@
 mod backbone;
 mod checkpoints;
 mod heads;
+mod lowering;
 mod runtime;
