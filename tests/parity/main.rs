@@ -7,6 +7,9 @@
 
 mod backbone;
 mod checkpoints;
+mod differentiate;
 mod heads;
 mod lowering;
+mod models;
 mod runtime;
+mod training;

@@ -218,7 +218,7 @@ fn operators_beyond_the_table_are_refused_by_name() {
         let dot = if domain.is_empty() { "" } else { "." };
         assert_eq!(
             error.to_string(),
-            format!("training operator `{domain}{dot}{op_type}` of node `dx` is not supported")
+            format!("operator `{domain}{dot}{op_type}` of node `dx` is not supported")
         );
         assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
     };
