@@ -8,7 +8,6 @@
 mod assemble;
 mod compose;
 mod export;
-mod external;
 mod forward;
 mod lora;
 mod loss;
@@ -27,7 +26,6 @@ pub use compose::{
     Standardisation, compose,
 };
 pub use export::export;
-pub use external::write_model;
 pub use forward::{ForwardModel, Gives};
 pub use loss::{Correction, LossOptions, TARGET_MARGIN, WEIGHT};
 pub use parameters::Place;
