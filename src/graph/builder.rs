@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::proto::{
     AttributeProto, DimProto, GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto,
-    ValueInfoProto, attribute_type,
+    ValueInfoProto, attribute_type, elem,
 };
 
 /// The default operator set of graphs built here, unless another is asked for.
@@ -206,6 +206,24 @@ impl Builder {
     pub fn node(&mut self, node: NodeProto) {
         self.taken.extend(node.output.iter().cloned());
         self.graph.node.push(node);
+    }
+
+    /// The elements of a small integer constant: an initializer or the value of a `Constant` node,
+    /// i64 or i32. `None` for any other value.
+    #[must_use]
+    pub fn known_ints(&self, name: &str) -> Option<Vec<i64>> {
+        let initializer = self.graph.initializer.iter().find(|t| t.name == name);
+        let tensor = initializer.or_else(|| {
+            let made = |node: &&NodeProto| node.output.first().is_some_and(|o| o == name);
+            let node = self.graph.node.iter().find(made)?;
+            let constant = node.op_type == "Constant" && node.domain.is_empty();
+            node.attribute("value").filter(|_| constant)?.t.as_ref()
+        })?;
+        if tensor.data_type != elem::INT32 {
+            return tensor.to_i64().ok();
+        }
+        let raw = tensor.raw_data.as_ref()?.as_chunks::<4>().0.iter();
+        Some(raw.map(|b| i32::from_le_bytes(*b).into()).collect())
     }
 
     /// The finished model.

@@ -39,14 +39,7 @@ impl<'a> Source<'a> {
         model: &'a ModelProto,
         parameters: &'a [Parameter],
     ) -> Result<Self, GraphError> {
-        let opset = model.opset();
-        if opset < OLDEST_OPSET {
-            return Err(GraphError::Unsupported(format!(
-                "operator set {opset}: expected {OLDEST_OPSET} or later"
-            )));
-        }
-        let graph = model.graph.as_ref();
-        let graph = graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))?;
+        let graph = graph_of(model)?;
         let loss = graph.output.first().map_or("", |v| v.name.as_str());
         let (margin, pair_loss) = find_measures(graph, loss)?;
 
@@ -62,7 +55,7 @@ impl<'a> Source<'a> {
         let clashes: HashSet<String> = inner.filter(|n| reserved.contains(*n)).cloned().collect();
         Ok(Self {
             graph,
-            opset,
+            opset: model.opset(),
             parameters,
             clashes,
             loss: loss.to_owned(),
@@ -210,6 +203,38 @@ impl<'a> Source<'a> {
         }
         node
     }
+}
+
+/// A model with its training operators replaced, whatever its values are.
+pub(super) fn without_roles(model: &ModelProto) -> Result<ModelProto, GraphError> {
+    let graph = graph_of(model)?;
+    let mut b = Builder::with_opset(&graph.name, model.opset().max(OPSET));
+    b.reserve(graph.input.iter().map(|v| v.name.as_str()));
+    let outputs = graph.node.iter().flat_map(|node| &node.output);
+    b.reserve(outputs.map(String::as_str));
+    for tensor in &graph.initializer {
+        b.initializer(tensor.clone());
+    }
+    for node in &graph.node {
+        lower_node(&mut b, node.clone())?;
+    }
+    let mut lowered = b.finish();
+    if let Some(target) = &mut lowered.graph {
+        target.input.clone_from(&graph.input);
+        target.output.clone_from(&graph.output);
+    }
+    super::tidy::tidied(lowered)
+}
+
+fn graph_of(model: &ModelProto) -> Result<&GraphProto, GraphError> {
+    let opset = model.opset();
+    if opset < OLDEST_OPSET {
+        return Err(GraphError::Unsupported(format!(
+            "operator set {opset}: expected {OLDEST_OPSET} or later"
+        )));
+    }
+    let graph = model.graph.as_ref();
+    graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))
 }
 
 /// The names that inputs and outputs of a lowered graph may have.

@@ -1,15 +1,17 @@
 //! Makes training artifacts from a forward model.
 //!
 //! [`ForwardModel`] reads an export and brings it to one form; [`compose`] adds pooling, reward head
-//! and loss and says which parameters train ([`Train`]). [`export`] goes the other way: from artifacts and a trained checkpoint
+//! and loss and says which parameters train ([`Train`]); [`Composed::artifacts`] adds the gradients and gives
+//! the four files. [`export`] goes the other way: from artifacts and a trained checkpoint
 //! to a forward model that gives rewards.
 
+mod assemble;
 mod compose;
 mod export;
-mod external;
 mod forward;
 mod lora;
 mod loss;
+mod nameless;
 mod names;
 mod normal;
 mod opset;
