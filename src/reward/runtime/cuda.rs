@@ -12,6 +12,12 @@ use serde::Serialize;
 
 /// NVIDIA's driver library, which comes with the driver alone.
 const DRIVER: &str = "libcuda.so.1";
+/// Where it lies on systems whose loader may not be told: WSL, containers of Kubernetes, NixOS.
+const DRIVER_FOLDERS: [&str; 3] = [
+    "/usr/lib/wsl/lib",
+    "/usr/local/nvidia/lib64",
+    "/run/opengl-driver/lib",
+];
 
 /// Why CUDA cannot be used. See [`CudaProblem::hint`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -176,7 +182,13 @@ pub struct Driver {
 /// # Errors
 /// The loader's words.
 pub fn driver() -> Result<Driver, String> {
-    preload(Path::new(DRIVER))?;
+    preload(Path::new(DRIVER)).or_else(|reason| {
+        let mut paths = DRIVER_FOLDERS
+            .iter()
+            .map(|folder| Path::new(folder).join(DRIVER));
+        let elsewhere = paths.any(|path| preload(&path).is_ok());
+        elsewhere.then_some(()).ok_or(reason)
+    })?;
     let library = in_process("libcuda.so");
     let named = library.as_deref().and_then(Path::file_name);
     let named = named.and_then(|name| driver_version(name.to_str()?.strip_prefix("libcuda.so.")?));
