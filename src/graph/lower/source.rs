@@ -27,6 +27,7 @@ pub(super) struct Source<'a> {
     graph: &'a GraphProto,
     opset: i64,
     parameters: &'a [Parameter],
+    parameter_names: HashSet<&'a str>,
     /// Names of inner values that would clash with names of the result.
     clashes: HashSet<String>,
     loss: String,
@@ -57,6 +58,7 @@ impl<'a> Source<'a> {
             graph,
             opset: model.opset(),
             parameters,
+            parameter_names: parameters.iter().map(|p| p.name.as_str()).collect(),
             clashes,
             loss: loss.to_owned(),
             pair_loss,
@@ -69,7 +71,7 @@ impl<'a> Source<'a> {
         let name = &value.name;
         name != RESET
             && !name.ends_with(BUFFER_SUFFIX)
-            && !self.parameters.iter().any(|p| p.name == *name)
+            && !self.parameter_names.contains(name.as_str())
     }
 
     /// A builder that knows the names in use, with the constants and, unless they become inputs, the
@@ -81,16 +83,14 @@ impl<'a> Source<'a> {
         b.reserve(self.graph.input.iter().map(|v| v.name.as_str()));
         let outputs = self.graph.node.iter().flat_map(|node| &node.output);
         b.reserve(outputs.map(String::as_str));
-        let mut known = HashSet::new();
         for parameter in self.parameters {
-            known.insert(parameter.name.as_str());
             if !parameter.trainable && !options.frozen_as_inputs {
                 b.f32(&parameter.name, &parameter.dims, &parameter.data);
             }
         }
         for tensor in &self.graph.initializer {
             // the forward values of parameters may stand here too; the checkpoint's count
-            if !known.contains(tensor.name.as_str()) {
+            if !self.parameter_names.contains(tensor.name.as_str()) {
                 let name = self.rename(&tensor.name);
                 b.initializer(TensorProto {
                     name,
