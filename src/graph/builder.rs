@@ -7,28 +7,50 @@ use super::proto::{
     ValueInfoProto, attribute_type,
 };
 
-/// The default operator set of graphs built here.
+/// The default operator set of graphs built here, unless another is asked for.
 pub const OPSET: i64 = 17;
 
 /// Domain of the runtime's own operators.
 pub const MICROSOFT: &str = "com.microsoft";
 
 /// A graph under construction. Values are known by name; fresh names never collide with known ones.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Builder {
     graph: GraphProto,
+    opset: i64,
     taken: HashSet<String>,
     counters: HashMap<String, usize>,
     constants: HashMap<(i32, Vec<i64>, Vec<u8>), String>,
 }
 
 impl Builder {
-    /// An empty graph.
+    /// An empty graph of the default operator set, version [`OPSET`].
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let mut builder = Self::default();
-        builder.graph.name = name.into();
-        builder
+        Self::with_opset(name, OPSET)
+    }
+
+    /// An empty graph whose nodes are those of the default operator set in version `opset`, at
+    /// least 13.
+    #[must_use]
+    pub fn with_opset(name: &str, opset: i64) -> Self {
+        let graph = GraphProto {
+            name: name.into(),
+            ..GraphProto::default()
+        };
+        Self {
+            graph,
+            opset,
+            taken: HashSet::new(),
+            counters: HashMap::new(),
+            constants: HashMap::new(),
+        }
+    }
+
+    /// The version of the default operator set.
+    #[must_use]
+    pub fn opset(&self) -> i64 {
+        self.opset
     }
 
     /// Reserves names that fresh ones must not collide with.
@@ -109,6 +131,35 @@ impl Builder {
         self.initializer(tensor)
     }
 
+    /// Adds a standard operator with one output and no attributes.
+    pub fn call(&mut self, op_type: &str, inputs: &[&str]) -> String {
+        self.op(op_type, inputs, &[])
+    }
+
+    /// Adds a reduction (`ReduceMean`, `ReduceMax`, ...) over `axes`, or over all axes when none are
+    /// given. The axes go where the operator set wants them: into an input of `ReduceSum`, and of the
+    /// others from version 18 on; else into an attribute.
+    pub fn reduce(&mut self, op_type: &str, x: &str, axes: &[i64], keepdims: bool) -> String {
+        let keepdims = int("keepdims", keepdims.into());
+        if axes.is_empty() {
+            self.op(op_type, &[x], &[keepdims])
+        } else if op_type == "ReduceSum" || self.opset >= 18 {
+            let axes = self.ints(axes);
+            self.op(op_type, &[x, &axes], &[keepdims])
+        } else {
+            self.op(op_type, &[x], &[ints("axes", axes), keepdims])
+        }
+    }
+
+    /// Sums over the axes that the value `axes` (`[n]`, i64) lists; over none when it is empty.
+    pub fn sum_axes(&mut self, x: &str, axes: &str, keepdims: bool) -> String {
+        let attributes = [
+            int("keepdims", keepdims.into()),
+            int("noop_with_empty_axes", 1),
+        ];
+        self.op("ReduceSum", &[x, axes], &attributes)
+    }
+
     /// Adds a standard operator with one output.
     pub fn op(&mut self, op_type: &str, inputs: &[&str], attributes: &[AttributeProto]) -> String {
         self.op_in("", op_type, inputs, attributes)
@@ -157,9 +208,9 @@ impl Builder {
         self.graph.node.push(node);
     }
 
-    /// The finished model, with the default operator set in the given version.
+    /// The finished model.
     #[must_use]
-    pub fn finish(self, opset: i64) -> ModelProto {
+    pub fn finish(self) -> ModelProto {
         let import = |domain: &str, version| OperatorSetId {
             domain: domain.into(),
             version,
@@ -169,7 +220,7 @@ impl Builder {
             producer_name: env!("CARGO_PKG_NAME").into(),
             producer_version: env!("CARGO_PKG_VERSION").into(),
             graph: Some(self.graph),
-            opset_import: vec![import("", opset), import(MICROSOFT, 1)],
+            opset_import: vec![import("", self.opset), import(MICROSOFT, 1)],
             ..ModelProto::default()
         }
     }
@@ -204,6 +255,28 @@ pub fn float(name: &str, value: f32) -> AttributeProto {
         name: name.into(),
         f: value,
         r#type: attribute_type::FLOAT,
+        ..AttributeProto::default()
+    }
+}
+
+/// A text attribute.
+#[must_use]
+pub fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        s: value.as_bytes().to_vec(),
+        r#type: attribute_type::STRING,
+        ..AttributeProto::default()
+    }
+}
+
+/// A tensor as attribute.
+#[must_use]
+pub fn tensor(name: &str, value: TensorProto) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        t: Some(value),
+        r#type: attribute_type::TENSOR,
         ..AttributeProto::default()
     }
 }

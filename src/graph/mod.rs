@@ -3,6 +3,7 @@
 //! - [`proto`]: the file format; [`builder`]: writing graphs with little ceremony.
 //! - [`backbone`]: the forward graph of an encoder from `config.json` and `model.safetensors`.
 //! - [`checkpoint`]: the `checkpoint` file of training artifacts.
+//! - [`gradients`]: gradients of operators, from standard ones.
 //! - [`artifacts`]: training artifacts, and those of a reward head, resized; [`lower`]: the rewriting
 //!   of training-only operators that lets a stock runtime execute them.
 //!
@@ -16,6 +17,7 @@ pub mod artifacts;
 pub mod backbone;
 pub mod builder;
 pub mod checkpoint;
+pub mod gradients;
 pub mod lower;
 pub mod proto;
 

@@ -12,7 +12,7 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use super::GraphError;
-use super::builder::{Builder, MICROSOFT, OPSET, float, int, ints};
+use super::builder::{Builder, MICROSOFT, float, int, ints};
 use super::proto::{ModelProto, elem};
 use weights::Weights;
 
@@ -273,7 +273,7 @@ fn forward(
         state = encoder_layer(&mut graph, config, weights, names, layer, &state, &shared)?;
     }
     pools(&mut graph, config, &state);
-    Ok(graph.finish(OPSET))
+    Ok(graph.finish())
 }
 
 fn embeddings(

@@ -102,7 +102,7 @@ fn graphs_are_well_formed() {
         );
         let model = ModelProto::from_bytes(&backbone.onnx).unwrap();
         values_defined(&model);
-        assert_eq!(model.opset(), OPSET);
+        assert_eq!(model.opset(), crate::graph::builder::OPSET);
         let graph = model.graph.unwrap();
         let inputs: Vec<_> = graph.input.iter().map(|v| v.name.as_str()).collect();
         assert_eq!(inputs, [INPUT_IDS, ATTENTION_MASK, RESPONSE_MASK]);

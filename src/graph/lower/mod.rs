@@ -1,7 +1,7 @@
 //! Rewrites training graphs for a stock runtime.
 //!
 //! A `training_model.onnx` holds operators that only training builds of ONNX Runtime had. Each is
-//! replaced by standard ones, by a small function found in `RULES`; standard nodes and the fused
+//! replaced by standard ones, by a rule of `rules`; standard nodes and the fused
 //! operators that stock runtimes kept are copied. The optimizer's update is appended, so that one run
 //! of the graph is a whole training step. [`super::artifacts`] is the way in.
 
@@ -12,13 +12,13 @@ use super::artifacts::AdamWSettings;
 use super::builder::{Builder, MICROSOFT, OPSET};
 use super::checkpoint::Parameter;
 use super::proto::{
-    AttributeProto, DimProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, elem,
+    DimProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, elem,
 };
 
-mod activations;
-mod norms;
 mod optimizer;
-mod shapes;
+mod rules;
+
+use rules::{RULES, inputs};
 
 #[cfg(test)]
 mod tests;
@@ -44,35 +44,6 @@ const OLDEST_OPSET: i64 = 13;
 /// Operators of `com.microsoft` that stock runtimes execute.
 const STOCK: [&str; 5] = ["BiasGelu", "FastGelu", "FusedMatMul", "Gelu", "QuickGelu"];
 
-/// What replaces a training operator: adds nodes that make the same outputs.
-type Rule = fn(&mut Lowering, &NodeProto) -> Result<(), GraphError>;
-
-/// The replacements, by operator of `com.microsoft`.
-const RULES: [(&str, Rule); 19] = [
-    ("BiasFastGeluGrad_dX", activations::bias_fast_gelu_grad),
-    ("BiasGeluGrad_dX", activations::bias_gelu_grad),
-    ("BroadcastGradientArgs", shapes::broadcast_gradient_args),
-    ("ConcatTraining", shapes::concat_training),
-    ("DivGrad", shapes::div_grad),
-    ("FastGeluGrad", activations::fast_gelu_grad),
-    ("GeluGrad", activations::gelu_grad),
-    ("LayerNormalizationGrad", norms::layer_norm_grad),
-    ("LeakyReluGrad", activations::leaky_relu_grad),
-    ("LogSoftmaxGrad_13", activations::log_softmax_grad),
-    ("QuickGeluGrad", activations::quick_gelu_grad),
-    ("ReduceSumTraining", shapes::reduce_sum_training),
-    ("ReluGrad", activations::relu_grad),
-    ("Scale", shapes::scale),
-    ("SigmoidGrad", activations::sigmoid_grad),
-    (
-        "SimplifiedLayerNormalizationGrad",
-        norms::simplified_layer_norm_grad,
-    ),
-    ("SoftmaxGrad_13", activations::softmax_grad),
-    ("SplitTraining", shapes::split_training),
-    ("TanhGrad", activations::tanh_grad),
-];
-
 /// Name of a step's output that replaces a parameter or moment.
 #[must_use]
 pub fn new_name(name: &str) -> String {
@@ -86,49 +57,6 @@ pub fn moment_names(parameter: &str) -> [String; 2] {
         format!("{parameter}.moment1"),
         format!("{parameter}.moment2"),
     ]
-}
-
-/// The graph under construction, and what the rules need to write to it.
-pub(super) struct Lowering {
-    graph: Builder,
-}
-
-impl Lowering {
-    /// Adds an operator with one output and no attributes.
-    fn op(&mut self, op_type: &str, inputs: &[&str]) -> String {
-        self.graph.op(op_type, inputs, &[])
-    }
-
-    /// Adds the operator that makes output `index` of a replaced node, if it is wanted.
-    fn emit(
-        &mut self,
-        node: &NodeProto,
-        index: usize,
-        op_type: &str,
-        inputs: &[&str],
-        attributes: &[AttributeProto],
-    ) {
-        if let Some(output) = node.output_at(index) {
-            self.graph.op_to("", op_type, inputs, &[output], attributes);
-        }
-    }
-
-    fn scalar(&mut self, value: f32) -> String {
-        self.graph.scalar(value)
-    }
-}
-
-/// The first `N` inputs of a node, all of which must be given.
-fn inputs<const N: usize>(node: &NodeProto) -> Result<[&str; N], GraphError> {
-    let mut found = [""; N];
-    for (index, input) in found.iter_mut().enumerate() {
-        *input = node.input_at(index).ok_or_else(|| {
-            let name = label(node);
-            let operator = &node.op_type;
-            GraphError::Malformed(format!("`{name}` ({operator}) lacks input {index}"))
-        })?;
-    }
-    Ok(found)
 }
 
 fn label(node: &NodeProto) -> &str {
@@ -149,10 +77,10 @@ pub(super) fn step_model(
 ) -> Result<ModelProto, GraphError> {
     let graph = graph_of(training)?;
     let source = Source::new(graph, parameters)?;
-    let mut lowering = source.begin("step");
-    declare_data(&mut lowering.graph, graph, &source);
-    lowering.graph.input(LEARNING_RATE, elem::FLOAT, &[]);
-    lowering.graph.input(STEP, elem::INT64, &[]);
+    let mut b = source.begin("step", training.opset());
+    declare_data(&mut b, graph, &source);
+    b.input(LEARNING_RATE, elem::FLOAT, &[]);
+    b.input(STEP, elem::INT64, &[]);
 
     let mut gradients = HashMap::new();
     for node in &graph.node {
@@ -162,7 +90,7 @@ pub(super) fn step_model(
             let parameter = buffer.strip_suffix(BUFFER_SUFFIX).unwrap_or(buffer);
             gradients.insert(parameter.to_owned(), gradient.to_owned());
         } else {
-            lower_node(&mut lowering, node)?;
+            lower_node(&mut b, node)?;
         }
     }
     let mut updated = Vec::new();
@@ -178,9 +106,9 @@ pub(super) fn step_model(
             "the checkpoint lacks the trainable parameter `{other}`"
         )));
     }
-    source.outputs(&mut lowering, true);
-    optimizer::adamw(&mut lowering, &updated, settings);
-    Ok(pruned(lowering.graph.finish(training.opset().max(OPSET))))
+    source.outputs(&mut b, true);
+    optimizer::adamw(&mut b, &updated, settings);
+    Ok(pruned(b.finish()))
 }
 
 /// Writes the model that only measures: data and trainable parameters in, [`MARGIN`] and
@@ -191,16 +119,16 @@ pub(super) fn eval_model(
 ) -> Result<ModelProto, GraphError> {
     let graph = graph_of(eval)?;
     let source = Source::new(graph, parameters)?;
-    let mut lowering = source.begin("eval");
-    declare_data(&mut lowering.graph, graph, &source);
+    let mut b = source.begin("eval", eval.opset());
+    declare_data(&mut b, graph, &source);
     for parameter in parameters.iter().filter(|p| p.trainable) {
-        declare_parameter(&mut lowering.graph, &parameter.name, &parameter.dims);
+        declare_parameter(&mut b, &parameter.name, &parameter.dims);
     }
     for node in &graph.node {
-        lower_node(&mut lowering, source.renamed(node))?;
+        lower_node(&mut b, source.renamed(node))?;
     }
-    source.outputs(&mut lowering, false);
-    Ok(pruned(lowering.graph.finish(eval.opset().max(OPSET))))
+    source.outputs(&mut b, false);
+    Ok(pruned(b.finish()))
 }
 
 fn graph_of(model: &ModelProto) -> Result<&GraphProto, GraphError> {
@@ -228,17 +156,17 @@ fn declare_parameter(target: &mut Builder, name: &str, dims: &[i64]) {
     target.input(name, elem::FLOAT, &dims);
 }
 
-fn lower_node(lowering: &mut Lowering, node: NodeProto) -> Result<(), GraphError> {
+fn lower_node(b: &mut Builder, node: NodeProto) -> Result<(), GraphError> {
     if node.domain.is_empty() || node.domain == "ai.onnx" {
-        lowering.graph.node(node);
+        b.node(node);
         return Ok(());
     }
     if node.domain == MICROSOFT {
         if let Some((_, rule)) = RULES.iter().find(|(name, _)| *name == node.op_type) {
-            return rule(lowering, &node);
+            return rule(b, &node);
         }
         if STOCK.contains(&node.op_type.as_str()) {
-            lowering.graph.node(node);
+            b.node(node);
             return Ok(());
         }
     }
@@ -320,8 +248,8 @@ impl<'a> Source<'a> {
     }
 
     /// A builder that knows the names in use, with the constants and the frozen parameters.
-    fn begin(&self, name: &str) -> Lowering {
-        let mut graph = Builder::new(name);
+    fn begin(&self, name: &str, opset: i64) -> Builder {
+        let mut graph = Builder::with_opset(name, opset.max(OPSET));
         graph.reserve([LOSS, MARGIN, PAIR_LOSS, LEARNING_RATE, STEP]);
         graph.reserve(self.graph.input.iter().map(|v| v.name.as_str()));
         let outputs = self.graph.node.iter().flat_map(|node| &node.output);
@@ -344,7 +272,7 @@ impl<'a> Source<'a> {
                 });
             }
         }
-        Lowering { graph }
+        graph
     }
 
     fn rename(&self, name: &str) -> String {
@@ -376,14 +304,12 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn outputs(&self, lowering: &mut Lowering, with_loss: bool) {
+    fn outputs(&self, b: &mut Builder, with_loss: bool) {
         let pairs: [DimProto; 1] = ["pairs".into()];
         let mut output = |value: &str, name: &str, dims: &[DimProto]| {
             let value = self.rename(value);
-            lowering
-                .graph
-                .op_to("", "Identity", &[&value], &[name], &[]);
-            lowering.graph.output(name, elem::FLOAT, dims);
+            b.op_to("", "Identity", &[&value], &[name], &[]);
+            b.output(name, elem::FLOAT, dims);
         };
         if with_loss {
             output(&self.loss, LOSS, &[]);

@@ -4,40 +4,40 @@ use super::super::artifacts::{AdamMode, AdamWSettings};
 use super::super::builder::{Builder, int};
 use super::super::checkpoint::Parameter;
 use super::super::proto::{TensorProto, elem};
-use super::{LEARNING_RATE, Lowering, STEP, declare_parameter, moment_names, new_name};
+use super::{LEARNING_RATE, STEP, declare_parameter, moment_names, new_name};
 
 /// Keeps the quotient of the gradient clipping finite, as in onnxruntime-training.
 const CLIP_EPSILON: f32 = 1e-6;
 
 /// Adds parameters and moments as inputs, their new values as outputs, and `AdamW` between.
-pub(super) fn adamw(l: &mut Lowering, updated: &[(&Parameter, String)], settings: &AdamWSettings) {
+pub(super) fn adamw(b: &mut Builder, updated: &[(&Parameter, String)], settings: &AdamWSettings) {
     let clip = settings
         .max_gradient_norm
-        .map(|max| clip_factor(l, updated, max));
-    let rates = Rates::new(l, settings);
+        .map(|max| clip_factor(b, updated, max));
+    let rates = Rates::new(b, settings);
     for (parameter, gradient) in updated {
         let gradient = match &clip {
-            Some(factor) => l.op("Mul", &[gradient, factor]),
+            Some(factor) => b.call("Mul", &[gradient, factor]),
             None => gradient.clone(),
         };
-        update(l, parameter, &gradient, settings, &rates);
+        update(b, parameter, &gradient, settings, &rates);
     }
 }
 
 /// `min(1, max / (norm of all gradients + epsilon))`
-fn clip_factor(l: &mut Lowering, updated: &[(&Parameter, String)], max: f32) -> String {
+fn clip_factor(b: &mut Builder, updated: &[(&Parameter, String)], max: f32) -> String {
     let mut squares = Vec::new();
     for (_, gradient) in updated {
-        let square = l.op("Mul", &[gradient, gradient]);
-        squares.push(l.graph.op("ReduceSum", &[&square], &[int("keepdims", 0)]));
+        let square = b.call("Mul", &[gradient, gradient]);
+        squares.push(b.op("ReduceSum", &[&square], &[int("keepdims", 0)]));
     }
     let squares: Vec<&str> = squares.iter().map(String::as_str).collect();
-    let sum = l.op("Sum", &squares);
-    let norm = l.op("Sqrt", &[&sum]);
-    let (epsilon, max, one) = (l.scalar(CLIP_EPSILON), l.scalar(max), l.scalar(1.0));
-    let norm = l.op("Add", &[&norm, &epsilon]);
-    let factor = l.op("Div", &[&max, &norm]);
-    l.op("Min", &[&factor, &one])
+    let sum = b.call("Sum", &squares);
+    let norm = b.call("Sqrt", &[&sum]);
+    let (epsilon, max, one) = (b.scalar(CLIP_EPSILON), b.scalar(max), b.scalar(1.0));
+    let norm = b.call("Add", &[&norm, &epsilon]);
+    let factor = b.call("Div", &[&max, &norm]);
+    b.call("Min", &[&factor, &one])
 }
 
 /// Scalars that all parameters share.
@@ -51,10 +51,10 @@ struct Rates {
 }
 
 impl Rates {
-    fn new(l: &mut Lowering, settings: &AdamWSettings) -> Self {
+    fn new(b: &mut Builder, settings: &AdamWSettings) -> Self {
         let decay = (settings.weight_decay != 0.0).then(|| {
-            let decay = l.scalar(settings.weight_decay);
-            l.op("Mul", &[LEARNING_RATE, &decay])
+            let decay = b.scalar(settings.weight_decay);
+            b.call("Mul", &[LEARNING_RATE, &decay])
         });
         if !settings.correct_bias {
             return Self {
@@ -63,19 +63,19 @@ impl Rates {
                 decay,
             };
         }
-        let first = correction(&mut l.graph, settings.beta1);
-        let second = correction(&mut l.graph, settings.beta2);
+        let first = correction(b, settings.beta1);
+        let second = correction(b, settings.beta2);
         match settings.mode {
             AdamMode::Torch => Self {
-                step_size: l.op("Div", &[LEARNING_RATE, &first]),
+                step_size: b.call("Div", &[LEARNING_RATE, &first]),
                 second_correction: Some(second),
                 decay,
             },
             AdamMode::HuggingFace => {
-                let root = l.op("Sqrt", &[&second]);
-                let scaled = l.op("Mul", &[LEARNING_RATE, &root]);
+                let root = b.call("Sqrt", &[&second]);
+                let scaled = b.call("Mul", &[LEARNING_RATE, &root]);
                 Self {
-                    step_size: l.op("Div", &[&scaled, &first]),
+                    step_size: b.call("Div", &[&scaled, &first]),
                     second_correction: None,
                     decay,
                 }
@@ -99,7 +99,7 @@ fn correction(graph: &mut Builder, beta: f32) -> String {
 }
 
 fn update(
-    l: &mut Lowering,
+    b: &mut Builder,
     parameter: &Parameter,
     gradient: &str,
     settings: &AdamWSettings,
@@ -108,48 +108,47 @@ fn update(
     let name = &parameter.name;
     let [first_name, second_name] = moment_names(name);
     for input in [name, &first_name, &second_name] {
-        declare_parameter(&mut l.graph, input, &parameter.dims);
+        declare_parameter(b, input, &parameter.dims);
     }
-    let square = l.op("Mul", &[gradient, gradient]);
-    let first = blend(l, &first_name, gradient, settings.beta1);
-    let second = blend(l, &second_name, &square, settings.beta2);
+    let square = b.call("Mul", &[gradient, gradient]);
+    let first = blend(b, &first_name, gradient, settings.beta1);
+    let second = blend(b, &second_name, &square, settings.beta2);
 
     let corrected = match &rates.second_correction {
-        Some(correction) => l.op("Div", &[&second, correction]),
+        Some(correction) => b.call("Div", &[&second, correction]),
         None => second,
     };
-    let epsilon = l.scalar(settings.epsilon);
-    let root = l.op("Sqrt", &[&corrected]);
-    let divisor = l.op("Add", &[&root, &epsilon]);
-    let scaled = l.op("Mul", &[&first, &rates.step_size]);
-    let change = l.op("Div", &[&scaled, &divisor]);
+    let epsilon = b.scalar(settings.epsilon);
+    let root = b.call("Sqrt", &[&corrected]);
+    let divisor = b.call("Add", &[&root, &epsilon]);
+    let scaled = b.call("Mul", &[&first, &rates.step_size]);
+    let change = b.call("Div", &[&scaled, &divisor]);
     let target = new_name(name);
     match (&rates.decay, settings.mode) {
-        (None, _) => l.graph.op_to("", "Sub", &[name, &change], &[&target], &[]),
+        (None, _) => b.op_to("", "Sub", &[name, &change], &[&target], &[]),
         (Some(decay), AdamMode::Torch) => {
-            let loss = l.op("Mul", &[name, decay]);
-            let decayed = l.op("Sub", &[name, &loss]);
-            l.graph
-                .op_to("", "Sub", &[&decayed, &change], &[&target], &[]);
+            let loss = b.call("Mul", &[name, decay]);
+            let decayed = b.call("Sub", &[name, &loss]);
+            b.op_to("", "Sub", &[&decayed, &change], &[&target], &[]);
         }
         (Some(decay), AdamMode::HuggingFace) => {
-            let moved = l.op("Sub", &[name, &change]);
-            let loss = l.op("Mul", &[&moved, decay]);
-            l.graph.op_to("", "Sub", &[&moved, &loss], &[&target], &[]);
+            let moved = b.call("Sub", &[name, &change]);
+            let loss = b.call("Mul", &[&moved, decay]);
+            b.op_to("", "Sub", &[&moved, &loss], &[&target], &[]);
         }
     }
     let dims: Vec<_> = parameter.dims.iter().map(|&dim| dim.into()).collect();
     for output in [&target, &new_name(&first_name), &new_name(&second_name)] {
-        l.graph.output(output, elem::FLOAT, &dims);
+        b.output(output, elem::FLOAT, &dims);
     }
 }
 
 /// `beta * old + (1 - beta) * value`, as the output that replaces `old`.
-fn blend(l: &mut Lowering, old: &str, value: &str, beta: f32) -> String {
-    let (keep, take) = (l.scalar(beta), l.scalar(1.0 - beta));
-    let kept = l.op("Mul", &[old, &keep]);
-    let taken = l.op("Mul", &[value, &take]);
+fn blend(b: &mut Builder, old: &str, value: &str, beta: f32) -> String {
+    let (keep, take) = (b.scalar(beta), b.scalar(1.0 - beta));
+    let kept = b.call("Mul", &[old, &keep]);
+    let taken = b.call("Mul", &[value, &take]);
     let target = new_name(old);
-    l.graph.op_to("", "Add", &[&kept, &taken], &[&target], &[]);
+    b.op_to("", "Add", &[&kept, &taken], &[&target], &[]);
     target
 }

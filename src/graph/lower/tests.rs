@@ -67,9 +67,7 @@ fn every_head_lowers_to_stock_operators() {
 
 #[test]
 fn an_unknown_training_operator_is_refused_by_name() {
-    let mut lowering = Lowering {
-        graph: Builder::new("test"),
-    };
+    let mut b = Builder::new("test");
     let node = NodeProto {
         op_type: "ConvGrad".into(),
         domain: MICROSOFT.into(),
@@ -77,7 +75,7 @@ fn an_unknown_training_operator_is_refused_by_name() {
         output: vec!["dx".into()],
         ..NodeProto::default()
     };
-    let error = lower_node(&mut lowering, node).unwrap_err();
+    let error = lower_node(&mut b, node).unwrap_err();
     assert_eq!(
         error.to_string(),
         "training operator `com.microsoft.ConvGrad` of node `dx` is not supported"
@@ -88,15 +86,13 @@ fn an_unknown_training_operator_is_refused_by_name() {
 #[test]
 fn a_rule_without_its_inputs_is_an_error() {
     for (name, rule) in RULES {
-        let mut lowering = Lowering {
-            graph: Builder::new("test"),
-        };
+        let mut b = Builder::new("test");
         let node = NodeProto {
             op_type: name.into(),
             output: vec!["out".into()],
             ..NodeProto::default()
         };
-        let error = rule(&mut lowering, &node).unwrap_err().to_string();
+        let error = rule(&mut b, &node).unwrap_err().to_string();
         assert_eq!(error, format!("`out` ({name}) lacks input 0"));
     }
 }
@@ -117,7 +113,7 @@ fn clashing_names_are_renamed() {
     let attributes = [builder::int("keepdims", 0)];
     graph.op_to("", "ReduceMean", &["margin"], &["mean"], &attributes);
     graph.output("mean", elem::FLOAT, &[]);
-    let model = eval_model(&graph.finish(OPSET), &[]).unwrap();
+    let model = eval_model(&graph.finish(), &[]).unwrap();
     let graph = model.graph.unwrap();
     check_defined(&graph);
     let source = |name: &str| {
