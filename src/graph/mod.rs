@@ -3,7 +3,7 @@
 //! - [`proto`]: the file format; [`builder`]: writing graphs with little ceremony.
 //! - [`backbone`]: the forward graph of an encoder from `config.json` and `model.safetensors`.
 //! - [`checkpoint`]: the `checkpoint` file of training artifacts.
-//! - [`gradients`]: gradients of operators, from standard ones.
+//! - [`gradients`]: gradients of operators, from standard ones; [`optimizer`]: the update of parameters.
 //! - [`artifacts`]: training artifacts, and those of a reward head, resized; [`lower`]: the rewriting
 //!   of training-only operators that lets a stock runtime execute them.
 //!
@@ -19,6 +19,7 @@ pub mod builder;
 pub mod checkpoint;
 pub mod gradients;
 pub mod lower;
+pub mod optimizer;
 pub mod proto;
 
 /// What can go wrong when a graph is read or made.

@@ -10,6 +10,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{Artifacts, graph_of};
 use crate::graph::checkpoint::{Checkpoint, Parameter};
+use crate::graph::optimizer::{AdamWSettings, OptimizerSettings};
 use crate::graph::proto::{DimProto, DimValue, GraphProto, ModelProto, TypeValue, elem};
 use crate::graph::{GraphError, element_count, lower};
 
@@ -28,6 +29,7 @@ pub const BUNDLED: [&str; 5] = ["linear", "mlp", "mlp-relu", "mlp-tanh", "mlp-la
 #[derive(Clone, Debug)]
 pub struct Head {
     artifacts: Artifacts,
+    hyper: AdamWSettings,
     width: usize,
     hidden: Option<usize>,
 }
@@ -47,34 +49,6 @@ pub struct LoweredHead {
     pub parameters: Vec<Parameter>,
     /// The optimizer's settings in the step model.
     pub hyper: AdamWSettings,
-}
-
-/// Settings of the optimizer, `AdamW`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamWSettings {
-    /// Share of the old first moment that is kept.
-    pub beta1: f32,
-    /// Share of the old second moment that is kept.
-    pub beta2: f32,
-    /// Added to the divisor.
-    pub epsilon: f32,
-    /// Decay per step, times the learning rate.
-    pub weight_decay: f32,
-    /// Whether the moments are corrected for starting at 0.
-    pub correct_bias: bool,
-    /// Which formula.
-    pub mode: AdamMode,
-    /// Gradients are scaled down to at most this norm, all parameters together.
-    pub max_gradient_norm: Option<f32>,
-}
-
-/// The two formulas of `AdamWOptimizer`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdamMode {
-    /// `adam_mode` 0: decay first; epsilon is added to the corrected root.
-    Torch,
-    /// `adam_mode` 1: decay last; epsilon is added to the root before correction.
-    HuggingFace,
 }
 
 impl Head {
@@ -133,12 +107,16 @@ impl Head {
         Self::new(Artifacts::new(
             ModelProto::from_bytes(training)?,
             ModelProto::from_bytes(eval)?,
-            AdamWSettings::of(&ModelProto::from_bytes(optimizer)?)?,
+            OptimizerSettings::of(&ModelProto::from_bytes(optimizer)?)?,
             Checkpoint::from_bytes(checkpoint)?,
         )?)
     }
 
     fn new(artifacts: Artifacts) -> Result<Self, GraphError> {
+        let OptimizerSettings::AdamW(hyper) = artifacts.optimizer else {
+            let what = "a head's optimizer: expected AdamW, found SGD";
+            return Err(GraphError::Unsupported(what.into()));
+        };
         let graph = graph_of(&artifacts.training);
         let chosen = data_width(graph, CHOSEN)?;
         let rejected = data_width(graph, REJECTED)?;
@@ -158,6 +136,7 @@ impl Head {
         Ok(Self {
             hidden: (sizes.len() == 1).then(|| sizes.first().copied()).flatten(),
             width: chosen,
+            hyper,
             artifacts,
         })
     }
@@ -229,11 +208,15 @@ impl Head {
     pub fn lower(&self, weight_decay: Option<f32>) -> Result<LoweredHead, GraphError> {
         let artifacts = &self.artifacts;
         let hyper = AdamWSettings {
-            weight_decay: weight_decay.unwrap_or(artifacts.optimizer.weight_decay),
-            ..artifacts.optimizer
+            weight_decay: weight_decay.unwrap_or(self.hyper.weight_decay),
+            ..self.hyper
         };
         let parameters = artifacts.parameters();
-        let step = lower::step_model(&artifacts.training, parameters, &hyper)?;
+        let step = lower::step_model(
+            &artifacts.training,
+            parameters,
+            &OptimizerSettings::AdamW(hyper),
+        )?;
         let eval = lower::eval_model(&artifacts.eval, parameters)?;
         let trainable = parameters.iter().filter(|p| p.trainable);
         Ok(LoweredHead {
@@ -241,57 +224,6 @@ impl Head {
             eval_onnx: eval.to_bytes(),
             parameters: trainable.cloned().collect(),
             hyper,
-        })
-    }
-}
-
-impl AdamWSettings {
-    /// The settings in an optimizer model.
-    pub(super) fn of(model: &ModelProto) -> Result<Self, GraphError> {
-        let mut max_gradient_norm = None;
-        let mut found = None;
-        for node in &graph_of(model).node {
-            match node.op_type.as_str() {
-                "AdamWOptimizer" => {
-                    let mode = match node.int("adam_mode", 0) {
-                        0 => AdamMode::Torch,
-                        1 => AdamMode::HuggingFace,
-                        other => {
-                            let what = format!("adam mode {other}: expected 0 or 1");
-                            return Err(GraphError::Unsupported(what));
-                        }
-                    };
-                    let settings = Self {
-                        beta1: node.float("alpha", 0.9),
-                        beta2: node.float("beta", 0.999),
-                        epsilon: node.float("epsilon", 1e-8),
-                        weight_decay: node.float("weight_decay", 1e-2),
-                        correct_bias: node.int("correct_bias", 1) != 0,
-                        mode,
-                        max_gradient_norm: None,
-                    };
-                    if !settings.correct_bias && mode == AdamMode::Torch {
-                        let what = "adam mode 0 without bias correction".to_owned();
-                        return Err(GraphError::Unsupported(what));
-                    }
-                    found = Some(settings);
-                }
-                "InplaceClipGradNorm" => max_gradient_norm = Some(node.float("max_norm", 1.0)),
-                "SequenceConstruct" | "SequenceAt" | "Identity" => {}
-                other => {
-                    return Err(GraphError::Operator {
-                        operator: other.to_owned(),
-                        node: node.name.clone(),
-                        hint: "make the artifacts with `OptimType.AdamW`",
-                    });
-                }
-            }
-        }
-        let settings = found
-            .ok_or_else(|| GraphError::Unsupported("an optimizer model without AdamW".into()))?;
-        Ok(Self {
-            max_gradient_norm,
-            ..settings
         })
     }
 }

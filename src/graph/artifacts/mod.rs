@@ -8,12 +8,13 @@ use std::path::Path;
 
 use super::GraphError;
 use super::checkpoint::{Checkpoint, Parameter};
+use super::optimizer::OptimizerSettings;
 use super::proto::{GraphProto, ModelProto};
 
 mod head;
 mod optimizer_model;
 
-pub use head::{AdamMode, AdamWSettings, BUNDLED, CHOSEN, Head, LoweredHead, REJECTED};
+pub use head::{BUNDLED, CHOSEN, Head, LoweredHead, REJECTED};
 
 /// File of the graph that computes loss and gradients.
 pub const TRAINING_MODEL: &str = "training_model.onnx";
@@ -34,7 +35,7 @@ pub struct Artifacts {
     /// Forward graph and loss. Inputs: data and every parameter.
     pub eval: ModelProto,
     /// How gradients become updates.
-    pub optimizer: AdamWSettings,
+    pub optimizer: OptimizerSettings,
     /// The parameters, in the order of the training graph's inputs, and the optimizer's state.
     pub checkpoint: Checkpoint,
 }
@@ -49,7 +50,7 @@ impl Artifacts {
     pub fn new(
         training: ModelProto,
         eval: ModelProto,
-        optimizer: AdamWSettings,
+        optimizer: OptimizerSettings,
         mut checkpoint: Checkpoint,
     ) -> Result<Self, GraphError> {
         let inputs = graph_of(&training).input.iter().enumerate();
@@ -91,7 +92,7 @@ impl Artifacts {
     pub fn read(folder: &Path) -> Result<Self, GraphError> {
         let model = |name: &str| ModelProto::read(&folder.join(name));
         let optimizer_path = folder.join(OPTIMIZER_MODEL);
-        let optimizer = AdamWSettings::of(&ModelProto::read(&optimizer_path)?)
+        let optimizer = OptimizerSettings::of(&ModelProto::read(&optimizer_path)?)
             .map_err(|error| GraphError::in_file(&optimizer_path, error))?;
         let checkpoint = Checkpoint::read(&folder.join(CHECKPOINT))?;
         Self::new(

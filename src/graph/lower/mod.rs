@@ -8,14 +8,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::GraphError;
-use super::artifacts::AdamWSettings;
 use super::builder::{Builder, MICROSOFT, OPSET};
 use super::checkpoint::Parameter;
+use super::optimizer::{self, OptimizerSettings, Update};
 use super::proto::{
     DimProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, elem,
 };
 
-mod optimizer;
 mod rules;
 
 use rules::{RULES, inputs};
@@ -73,7 +72,7 @@ fn label(node: &NodeProto) -> &str {
 pub(super) fn step_model(
     training: &ModelProto,
     parameters: &[Parameter],
-    settings: &AdamWSettings,
+    settings: &OptimizerSettings,
 ) -> Result<ModelProto, GraphError> {
     let graph = graph_of(training)?;
     let source = Source::new(graph, parameters)?;
@@ -107,8 +106,33 @@ pub(super) fn step_model(
         )));
     }
     source.outputs(&mut b, true);
-    optimizer::adamw(&mut b, &updated, settings);
+    append_update(&mut b, settings, &updated);
     Ok(pruned(b.finish()))
+}
+
+/// Adds parameters and moments as inputs, their new values as outputs, and the update between.
+fn append_update(b: &mut Builder, settings: &OptimizerSettings, updated: &[(&Parameter, String)]) {
+    let mut updates = Vec::with_capacity(updated.len());
+    for (parameter, gradient) in updated {
+        let name = &parameter.name;
+        let moments = moment_names(name);
+        let state: Vec<&String> = std::iter::once(name)
+            .chain(moments.iter().take(settings.moments()))
+            .collect();
+        for name in state {
+            declare_parameter(b, name, &parameter.dims);
+            let dims: Vec<DimProto> = parameter.dims.iter().map(|&dim| dim.into()).collect();
+            b.output(&new_name(name), elem::FLOAT, &dims);
+        }
+        updates.push(Update {
+            parameter: name.clone(),
+            gradient: gradient.clone(),
+            new_parameter: new_name(name),
+            new_moments: moments.each_ref().map(|name| new_name(name)),
+            moments,
+        });
+    }
+    optimizer::update(b, settings, LEARNING_RATE, STEP, &updates);
 }
 
 /// Writes the model that only measures: data and trainable parameters in, [`MARGIN`] and

@@ -1,4 +1,5 @@
 use super::*;
+use crate::graph::optimizer::AdamMode;
 
 #[test]
 fn bundled_heads_are_those_of_the_folder() {
@@ -30,7 +31,7 @@ fn settings_are_those_of_the_optimizer_model() {
         max_gradient_norm: None,
     };
     let head = Head::bundled("mlp").unwrap();
-    assert_eq!(head.artifacts.optimizer, expected);
+    assert_eq!(head.artifacts.optimizer, OptimizerSettings::AdamW(expected));
     assert!((head.lower(Some(0.1)).unwrap().hyper.weight_decay - 0.1).abs() < 1e-9);
 }
 
