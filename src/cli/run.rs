@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::progress::TerminalProgress;
 use super::{Outcome, print};
 use crate::filter::{Curriculum, Exchange};
+use crate::graph::artifacts::make::Train;
 use crate::pipeline::{self, RunConfig, RunRequest};
 use crate::report::{self, Report, VerdictKind};
 use crate::reward::Device;
@@ -120,6 +121,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "TOKENS", help_heading = "Models")]
     response_tokens: Option<usize>,
 
+    /// What trains in the second pass: head, last:K (the encoder's last K layers), all, or lora:R; default: head
+    #[arg(long, value_name = "WHAT", help_heading = "Training")]
+    train: Option<Train>,
+
     /// Epochs of the second pass
     #[arg(long, help_heading = "Training")]
     epochs: Option<usize>,
@@ -210,8 +215,17 @@ impl RunArgs {
         let tokens = &mut config.tokens;
         tokens.max_length_tokens = self.max_length_tokens.unwrap_or(tokens.max_length_tokens);
         tokens.response_tokens = self.response_tokens.unwrap_or(tokens.response_tokens);
+        let tuning = &mut config.fine_tuning;
+        if let Some(train) = &self.train {
+            tuning.train.clone_from(train);
+        }
         let pass = &mut config.second_pass;
-        pass.epochs = self.epochs.unwrap_or(pass.epochs);
+        if let Some(epochs) = self.epochs {
+            match tuning.train {
+                Train::Head => pass.epochs = epochs,
+                _ => tuning.epochs = epochs,
+            }
+        }
         if let Some(exchange) = self.exchange {
             pass.exchange = match exchange {
                 ExchangeArg::PeerReview => Exchange::PeerReview,

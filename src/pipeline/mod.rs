@@ -19,6 +19,7 @@ mod health;
 mod ingest;
 mod load;
 mod manifest;
+mod models;
 mod outcome;
 mod planting;
 mod reporting;

@@ -280,6 +280,19 @@ impl View {
         self.columns.len()
     }
 
+    /// Mean and scale of every column of `width` features, `[width]` each: a column that the model does
+    /// not see has a scale of 0.
+    #[must_use]
+    pub fn standardisation(&self, width: usize) -> [Vec<f32>; 2] {
+        let mut whole = [vec![0.0; width], vec![0.0; width]];
+        for (own, whole) in [&self.mean, &self.scale].into_iter().zip(&mut whole) {
+            for (&column, &value) in self.columns.iter().zip(own) {
+                whole[column as usize] = value;
+            }
+        }
+        whole
+    }
+
     /// Appends the standardised features of a text to `out`.
     pub fn append(&self, features: &Features, text: TextIndex, out: &mut Vec<f32>) {
         let (row, _) = features.bytes(text).as_chunks::<4>();

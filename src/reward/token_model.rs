@@ -1,6 +1,6 @@
 //! A reward model that reads tokens, any of whose layers may train.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::token_rows::TokenRows;
 use super::trainer::{Input, MicroBatch, StepResult, Trainer, Values};
@@ -19,23 +19,28 @@ pub struct TokenModel {
     states: Option<Arc<Features>>,
     trainer: Box<dyn Trainer>,
     token_budget: usize,
+    /// Held during a call where both models share a device that only one may use at a time.
+    turn: Option<Arc<Mutex<()>>>,
 }
 
 impl TokenModel {
     /// `states`: what the frozen part makes of each text; then the graph takes [`STATES`] instead of
-    /// token ids. `token_budget`: padded tokens of a call, at least one pair's.
+    /// token ids. `token_budget`: padded tokens of a call, at least one pair's. `turn`: shared by models
+    /// that run in turn.
     #[must_use]
     pub fn new(
         texts: Arc<Texts>,
         states: Option<Arc<Features>>,
         trainer: Box<dyn Trainer>,
         token_budget: usize,
+        turn: Option<Arc<Mutex<()>>>,
     ) -> Self {
         Self {
             texts,
             states,
             trainer,
             token_budget,
+            turn,
         }
     }
 
@@ -52,27 +57,27 @@ impl TokenModel {
         let rows: Vec<u32> = batch.pairs.iter().flat_map(|&i| pairs[i]).collect();
         let tokens = TokenRows::new(&rows, batch.padded_tokens, &self.texts);
         let shape = vec![rows.len(), batch.padded_tokens];
-        let first = match &self.states {
-            None => Input {
-                name: INPUT_IDS,
-                shape: shape.clone(),
-                values: Values::I64(tokens.ids),
-            },
-            Some(states) => {
-                let width = states.width();
-                let mut values = vec![0.0; rows.len() * batch.padded_tokens * width];
-                let places = values.chunks_exact_mut(batch.padded_tokens * width);
-                for (place, &text) in places.zip(&rows) {
-                    for (slot, value) in place.iter_mut().zip(states.values(text)) {
-                        *slot = value;
-                    }
-                }
-                Input {
-                    name: STATES,
-                    shape: vec![rows.len(), batch.padded_tokens, width],
-                    values: Values::F32(values),
+        let mut inputs = Vec::with_capacity(4);
+        if let Some(states) = &self.states {
+            let width = states.width();
+            let mut values = vec![0.0; rows.len() * batch.padded_tokens * width];
+            let places = values.chunks_exact_mut(batch.padded_tokens * width);
+            for (place, &text) in places.zip(&rows) {
+                for (slot, value) in place.iter_mut().zip(states.values(text)) {
+                    *slot = value;
                 }
             }
+            inputs.push(Input {
+                name: STATES,
+                shape: vec![rows.len(), batch.padded_tokens, width],
+                values: Values::F32(values),
+            });
+        }
+        // with states, the graph takes of the ids at most the shape
+        let ids = Input {
+            name: INPUT_IDS,
+            shape: shape.clone(),
+            values: Values::I64(tokens.ids),
         };
         let attention = Input {
             name: ATTENTION_MASK,
@@ -84,9 +89,10 @@ impl TokenModel {
             shape,
             values: Values::F32(tokens.response),
         };
+        inputs.extend([ids, attention, response]);
         MicroBatch {
             n_pairs: batch.pairs.len(),
-            inputs: vec![first, attention, response],
+            inputs,
         }
     }
 
@@ -101,8 +107,14 @@ impl TokenModel {
     }
 }
 
+fn hold(turn: &Arc<Mutex<()>>) -> MutexGuard<'_, ()> {
+    turn.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl RewardModel for TokenModel {
     fn margins(&mut self, pairs: &[PairTexts]) -> Result<Vec<f32>, RewardError> {
+        let turn = self.turn.clone();
+        let _turn = turn.as_ref().map(hold);
         let plan = self.plan(pairs);
         let mut margins = Vec::with_capacity(pairs.len());
         for batch in &plan {
@@ -117,6 +129,8 @@ impl RewardModel for TokenModel {
         pairs: &[PairTexts],
         learning_rate: f32,
     ) -> Result<StepResult, RewardError> {
+        let turn = self.turn.clone();
+        let _turn = turn.as_ref().map(hold);
         let plan = self.plan(pairs);
         let batches = plan.iter().map(|b| self.micro_batch(b, pairs)).collect();
         let result = self.trainer.step(batches, learning_rate)?;

@@ -185,7 +185,7 @@ impl GraphTrainer {
             }
             bind_results(binding)
         })?;
-        bind_data(binding, batch)?;
+        bind_data(&self.step.session, binding, batch)?;
         bind_scalars(binding, learning_rate, self.steps + 1)?;
         let outputs = self.step.session.run_binding(binding)?;
         let loss = outputs[LOSS].try_extract_tensor::<f32>()?.1[0];
@@ -247,7 +247,7 @@ impl GraphTrainer {
                 }
                 bind_results(binding)
             })?;
-            bind_data(binding, batch)?;
+            bind_data(&accumulate.session, binding, batch)?;
             binding.bind_input(SHARE, &scalar(share)?)?;
             let outputs = accumulate.session.run_binding(binding)?;
             let loss = outputs[LOSS].try_extract_tensor::<f32>()?.1[0];
@@ -363,7 +363,7 @@ impl Trainer for GraphTrainer {
             binding.bind_output_to_device(MARGIN, &host_memory()?)?;
             Ok(())
         })?;
-        bind_data(binding, batch)?;
+        bind_data(&self.eval.session, binding, batch)?;
         let outputs = self.eval.session.run_binding(binding)?;
         let margins = outputs[MARGIN].try_extract_tensor::<f32>()?.1;
         finite("margin", margins)?;

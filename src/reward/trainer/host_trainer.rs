@@ -101,7 +101,7 @@ impl HostTrainer {
     /// Gradients of one micro-batch, left in the parameters' slots: the loss and the margins.
     fn gradients(&mut self, batch: MicroBatch) -> Result<(f32, Vec<f32>), RewardError> {
         let n_pairs = batch.n_pairs;
-        bind_data(&mut self.gradient.binding, batch)?;
+        bind_data(&self.gradient.session, &mut self.gradient.binding, batch)?;
         let outputs = self.gradient.session.run_binding(&self.gradient.binding)?;
         let loss = outputs[LOSS].try_extract_tensor::<f32>()?.1[0];
         let margins = outputs[MARGIN].try_extract_tensor::<f32>()?.1;
@@ -141,7 +141,7 @@ impl HostTrainer {
     /// Mean loss of a batch, by the evaluation graph.
     #[expect(clippy::cast_precision_loss, reason = "a batch has few pairs")]
     pub(super) fn loss(&mut self, batch: &MicroBatch) -> Result<f64, RewardError> {
-        bind_data(&mut self.eval.binding, batch.clone())?;
+        bind_data(&self.eval.session, &mut self.eval.binding, batch.clone())?;
         let outputs = self.eval.session.run_binding(&self.eval.binding)?;
         let losses = outputs[PAIR_LOSS].try_extract_tensor::<f32>()?.1;
         finite("loss", losses)?;
@@ -205,7 +205,7 @@ impl Trainer for HostTrainer {
     }
 
     fn margins(&mut self, batch: MicroBatch) -> Result<Vec<f32>, RewardError> {
-        bind_data(&mut self.eval.binding, batch)?;
+        bind_data(&self.eval.session, &mut self.eval.binding, batch)?;
         let outputs = self.eval.session.run_binding(&self.eval.binding)?;
         let margins = outputs[MARGIN].try_extract_tensor::<f32>()?.1;
         finite("margin", margins)?;

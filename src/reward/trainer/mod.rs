@@ -14,7 +14,7 @@ pub use gradient_check::check_gradients;
 pub use graph_trainer::GraphTrainer;
 pub use host_trainer::HostTrainer;
 
-use ort::session::IoBinding;
+use ort::session::{IoBinding, Session};
 use ort::value::{DynTensor, Tensor};
 
 use super::{ModelState, RewardError};
@@ -97,10 +97,18 @@ pub trait Trainer: Send {
     fn restore(&mut self, state: &ModelState) -> Result<(), RewardError>;
 }
 
-fn bind_data(binding: &mut IoBinding, batch: MicroBatch) -> Result<(), RewardError> {
+/// Binds what the session's graph takes of a batch.
+fn bind_data(
+    session: &Session,
+    binding: &mut IoBinding,
+    batch: MicroBatch,
+) -> Result<(), RewardError> {
+    let takes = |name: &str| session.inputs().iter().any(|input| input.name() == name);
     for input in batch.inputs {
         let name = input.name;
-        binding.bind_input(name, &input.tensor()?)?;
+        if takes(name) {
+            binding.bind_input(name, &input.tensor()?)?;
+        }
     }
     Ok(())
 }
