@@ -17,6 +17,7 @@ pub mod artifacts;
 pub mod backbone;
 pub mod builder;
 pub mod checkpoint;
+mod external;
 pub mod gradients;
 pub mod lower;
 pub mod optimizer;

@@ -19,10 +19,33 @@ pub const MAX_MODEL_BYTES: u64 = i32::MAX as u64;
 /// Element types of tensors used here, with their ONNX numbers.
 pub mod elem {
     pub const FLOAT: i32 = 1;
+    pub const UINT8: i32 = 2;
+    pub const INT8: i32 = 3;
+    pub const UINT16: i32 = 4;
+    pub const INT16: i32 = 5;
     pub const INT32: i32 = 6;
     pub const INT64: i32 = 7;
     pub const BOOL: i32 = 9;
+    pub const FLOAT16: i32 = 10;
     pub const DOUBLE: i32 = 11;
+    pub const UINT32: i32 = 12;
+    pub const UINT64: i32 = 13;
+    pub const BFLOAT16: i32 = 16;
+
+    /// Bytes that the values of a tensor take; `None` for negative dimensions, more than memory can
+    /// hold, and types without a whole number of bytes per element.
+    #[must_use]
+    pub fn byte_length(data_type: i32, dims: &[i64]) -> Option<usize> {
+        let size = match data_type {
+            BOOL | INT8 | UINT8 => 1,
+            BFLOAT16 | FLOAT16 | INT16 | UINT16 => 2,
+            FLOAT | INT32 | UINT32 => 4,
+            DOUBLE | INT64 | UINT64 => 8,
+            _ => return None,
+        };
+        let bytes = super::super::element_count(dims)?.checked_mul(size)?;
+        isize::try_from(bytes).is_ok().then_some(bytes)
+    }
 }
 
 /// Attribute types used here, with their ONNX numbers.

@@ -117,7 +117,7 @@ impl Head {
             let what = "a head's optimizer: expected AdamW, found SGD";
             return Err(GraphError::Unsupported(what.into()));
         };
-        let graph = graph_of(&artifacts.training);
+        let graph = graph_of(&artifacts.training)?;
         let chosen = data_width(graph, CHOSEN)?;
         let rejected = data_width(graph, REJECTED)?;
         if chosen != rejected {
@@ -173,7 +173,7 @@ impl Head {
         for model in [&mut head.artifacts.training, &mut head.artifacts.eval] {
             sizes.apply(model)?;
         }
-        let scales = layer_norm_scales(graph_of(&self.artifacts.eval));
+        let scales = layer_norm_scales(graph_of(&self.artifacts.eval)?);
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         for parameter in &mut head.artifacts.checkpoint.parameters {
             let resized: Vec<i64> = parameter.dims.iter().map(|&d| sizes.of(d)).collect();

@@ -7,9 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::GraphError;
-use super::checkpoint::{Checkpoint, Parameter};
+use super::checkpoint::{Checkpoint, Parameter, remove};
 use super::optimizer::OptimizerSettings;
-use super::proto::{GraphProto, ModelProto};
+use super::proto::{DimProto, DimValue, GraphProto, ModelProto, ValueInfoProto, elem};
 
 mod head;
 mod optimizer_model;
@@ -24,6 +24,8 @@ pub const EVAL_MODEL: &str = "eval_model.onnx";
 pub const OPTIMIZER_MODEL: &str = "optimizer_model.onnx";
 /// File of the parameters and the optimizer's state.
 pub const CHECKPOINT: &str = "checkpoint";
+/// File of a checkpoint without values, for a folder that has no [`CHECKPOINT`].
+pub const NOMINAL_CHECKPOINT: &str = "nominal_checkpoint";
 
 /// What trains a model: the graph with its gradients, the graph that measures, the optimizer and
 /// the parameters.
@@ -45,38 +47,23 @@ impl Artifacts {
     /// that of the file depends on a hash table.
     ///
     /// # Errors
-    /// [`GraphError::Malformed`] when no parameter is trainable, two have one name, or the graph has
-    /// no input of a parameter's name.
+    /// [`GraphError::Malformed`] when no parameter is trainable, a parameter is not an input of the
+    /// training graph in its shape, two have one name, or the optimizer's state is not that of the
+    /// parameters.
     pub fn new(
         training: ModelProto,
         eval: ModelProto,
         optimizer: OptimizerSettings,
         mut checkpoint: Checkpoint,
     ) -> Result<Self, GraphError> {
-        let inputs = graph_of(&training).input.iter().enumerate();
+        check_parameters(graph_of(&training)?, &checkpoint)?;
+        let inputs = graph_of(&training)?.input.iter().enumerate();
         let positions: HashMap<&str, usize> = inputs
             .map(|(at, value)| (value.name.as_str(), at))
             .collect();
-        let mut names = HashSet::new();
-        for parameter in &checkpoint.parameters {
-            let name = parameter.name.as_str();
-            if !names.insert(name) {
-                let what = format!("the checkpoint has two parameters `{name}`");
-                return Err(GraphError::Malformed(what));
-            }
-            if parameter.trainable && !positions.contains_key(name) {
-                let what = format!("the training model has no input for parameter `{name}`");
-                return Err(GraphError::Malformed(what));
-            }
-        }
-        if !checkpoint.parameters.iter().any(|p| p.trainable) {
-            let what = "the checkpoint has no trainable parameters";
-            return Err(GraphError::Malformed(what.into()));
-        }
-        let position = |p: &Parameter| positions.get(p.name.as_str()).copied();
-        checkpoint
-            .parameters
-            .sort_by_key(|p| (position(p).unwrap_or(usize::MAX), p.name.clone()));
+        let position = |name: &str| positions.get(name).copied().unwrap_or(usize::MAX);
+        checkpoint.parameters.sort_by_key(|p| position(&p.name));
+        checkpoint.buffers.sort_by_key(|b| position(&b.name));
         Ok(Self {
             training,
             eval,
@@ -87,6 +74,9 @@ impl Artifacts {
 
     /// Reads a folder with [`TRAINING_MODEL`], [`EVAL_MODEL`], [`OPTIMIZER_MODEL`] and [`CHECKPOINT`].
     ///
+    /// The values of a nominal checkpoint are those of the initializers of the first model in the
+    /// folder that has all of them.
+    ///
     /// # Errors
     /// [`GraphError::Read`] or [`GraphError::File`] naming the file at fault.
     pub fn read(folder: &Path) -> Result<Self, GraphError> {
@@ -94,14 +84,18 @@ impl Artifacts {
         let optimizer_path = folder.join(OPTIMIZER_MODEL);
         let optimizer = OptimizerSettings::of(&ModelProto::read(&optimizer_path)?)
             .map_err(|error| GraphError::in_file(&optimizer_path, error))?;
-        let checkpoint = Checkpoint::read(&folder.join(CHECKPOINT))?;
-        Self::new(
-            model(TRAINING_MODEL)?,
-            model(EVAL_MODEL)?,
-            optimizer,
-            checkpoint,
-        )
-        .map_err(|error| GraphError::in_file(folder, error))
+        let mut path = folder.join(CHECKPOINT);
+        if !path.exists() && folder.join(NOMINAL_CHECKPOINT).exists() {
+            path = folder.join(NOMINAL_CHECKPOINT);
+        }
+        let mut checkpoint = Checkpoint::read(&path)?;
+        if checkpoint.nominal {
+            fill_nominal(&mut checkpoint, folder)
+                .map_err(|error| GraphError::in_file(&path, error))?;
+        }
+        let (training, eval) = (model(TRAINING_MODEL)?, model(EVAL_MODEL)?);
+        Self::new(training, eval, optimizer, checkpoint)
+            .map_err(|error| GraphError::in_file(folder, error))
     }
 
     /// Writes the folder; onnxruntime-training 1.19.2 reads it too.
@@ -117,25 +111,32 @@ impl Artifacts {
             source,
         };
         let optimizer = optimizer_model::optimizer_model(&self.optimizer, self.training.opset());
-        let files = [
-            (CHECKPOINT, self.checkpoint.to_bytes()?),
-            (OPTIMIZER_MODEL, optimizer.to_bytes()),
-            (EVAL_MODEL, self.eval.to_bytes()),
-            (TRAINING_MODEL, self.training.to_bytes()),
-        ];
         std::fs::create_dir_all(folder).map_err(|error| write(folder, error))?;
         let aside = tempfile::tempdir_in(folder).map_err(|error| write(folder, error))?;
-        for (name, bytes) in &files {
+        self.checkpoint.write(&aside.path().join(CHECKPOINT))?;
+        for (name, model) in [
+            (OPTIMIZER_MODEL, &optimizer),
+            (EVAL_MODEL, &self.eval),
+            (TRAINING_MODEL, &self.training),
+        ] {
             let path = aside.path().join(name);
-            std::fs::write(&path, bytes).map_err(|error| write(&path, error))?;
+            std::fs::write(&path, model.to_bytes()).map_err(|error| write(&path, error))?;
         }
-        let last = folder.join(TRAINING_MODEL);
-        if last.exists() {
-            std::fs::remove_file(&last).map_err(|error| write(&last, error))?;
+        let values = format!("{CHECKPOINT}.data");
+        for name in [TRAINING_MODEL, &values] {
+            remove(&folder.join(name)).map_err(|error| write(&folder.join(name), error))?;
         }
-        for (name, _) in &files {
-            let path = folder.join(name);
-            std::fs::rename(aside.path().join(name), &path).map_err(|error| write(&path, error))?;
+        for name in [
+            &values,
+            CHECKPOINT,
+            OPTIMIZER_MODEL,
+            EVAL_MODEL,
+            TRAINING_MODEL,
+        ] {
+            let (from, to) = (aside.path().join(name), folder.join(name));
+            if name != values || from.exists() {
+                std::fs::rename(from, &to).map_err(|error| write(&to, error))?;
+            }
         }
         Ok(())
     }
@@ -147,12 +148,97 @@ impl Artifacts {
     }
 }
 
-fn graph_of(model: &ModelProto) -> &GraphProto {
-    // reading a model checks that
-    model
-        .graph
-        .as_ref()
-        .expect("a model that was read has a graph")
+fn graph_of(model: &ModelProto) -> Result<&GraphProto, GraphError> {
+    let graph = model.graph.as_ref();
+    graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))
+}
+
+/// That the parameters are inputs of the training graph, and the optimizer's state theirs.
+fn check_parameters(graph: &GraphProto, checkpoint: &Checkpoint) -> Result<(), GraphError> {
+    let inputs: HashMap<&str, &ValueInfoProto> =
+        graph.input.iter().map(|v| (v.name.as_str(), v)).collect();
+    let mut names = HashSet::new();
+    let floats = checkpoint.parameters.iter();
+    let floats = floats.map(|p| (p.name.as_str(), elem::FLOAT, p.dims.as_slice()));
+    let others = checkpoint.buffers.iter();
+    let others = others.map(|b| (b.name.as_str(), b.data_type, b.dims.as_slice()));
+    for (name, data_type, dims) in floats.chain(others) {
+        if !names.insert(name) {
+            let what = format!("the checkpoint has two parameters `{name}`");
+            return Err(GraphError::Malformed(what));
+        }
+        let Some(input) = inputs.get(name) else {
+            let what = format!("the training model has no input for parameter `{name}`");
+            return Err(GraphError::Malformed(what));
+        };
+        if !has_shape(input, data_type, dims) {
+            return Err(GraphError::Malformed(format!(
+                "parameter `{name}` of the checkpoint, of element type {data_type} and dimensions \
+                 {dims:?}, does not fit the input of the training model"
+            )));
+        }
+    }
+    if !checkpoint.parameters.iter().any(|p| p.trainable) {
+        let what = "the checkpoint has no trainable parameters";
+        return Err(GraphError::Malformed(what.into()));
+    }
+    for state in checkpoint.optimizers.iter().flat_map(|group| &group.states) {
+        let parameter = checkpoint.parameter(&state.parameter);
+        if parameter.is_none_or(|p| !p.trainable || p.dims != state.dims) {
+            return Err(GraphError::Malformed(format!(
+                "the optimizer's state of `{}`, of dimensions {:?}, is not that of a trainable \
+                 parameter",
+                state.parameter, state.dims
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a declared value is a tensor of that type and may have that shape.
+fn has_shape(value: &ValueInfoProto, data_type: i32, dims: &[i64]) -> bool {
+    let Some(tensor) = value.tensor_type() else {
+        return false;
+    };
+    let declared = tensor.shape.as_ref().map(|shape| shape.dim.as_slice());
+    let fits = |declared: &[DimProto]| {
+        let mut pairs = declared.iter().zip(dims);
+        declared.len() == dims.len()
+            && pairs.all(|(declared, dim)| match &declared.value {
+                Some(DimValue::Size(size)) => size == dim,
+                _ => true,
+            })
+    };
+    tensor.elem_type == data_type && declared.is_none_or(fits)
+}
+
+/// Gives a nominal checkpoint the values of the first model in a folder that has them.
+fn fill_nominal(checkpoint: &mut Checkpoint, folder: &Path) -> Result<(), GraphError> {
+    let read = |source| GraphError::Read {
+        path: folder.to_path_buf(),
+        source,
+    };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(read)? {
+        let path = entry.map_err(read)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "onnx")
+        {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    for path in paths {
+        if checkpoint.fill_from(&ModelProto::read(&path)?).is_ok() {
+            return Ok(());
+        }
+    }
+    Err(GraphError::Malformed(
+        "a nominal checkpoint has no values, and no model beside it has an initializer for each \
+         parameter"
+            .into(),
+    ))
 }
 
 #[cfg(test)]

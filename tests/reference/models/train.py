@@ -18,18 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
 
+from generate import FILES, ROOT, generate  # first: makes onnxruntime.training importable
 from recipe import PAIRS, RATE, STEPS, batch, inputs
+import onnxruntime
+from onnxruntime.training.api import CheckpointState, Module, Optimizer
 
-ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "pipelines/heads"))
-import make_heads  # noqa: E402  (also makes onnxruntime.training importable)
-import onnxruntime  # noqa: E402
-from onnxruntime.training import artifacts, onnxblock  # noqa: E402
-from onnxruntime.training.api import CheckpointState, Module, Optimizer  # noqa: E402
-
-FILES = ("training_model.onnx", "eval_model.onnx", "optimizer_model.onnx", "checkpoint")
 OPTIMIZER = {"weight_decay", "clip", "sgd"}
 
 # name -> the forward model's folder and what differs from AdamW as the generator sets it
@@ -45,84 +39,6 @@ CASES = {
     # what the generator makes of an export as it is: wrong gradients of the embeddings, so no run
     "bert-wrong": ("bert", {"known_lengths": False}),
 }
-
-
-def prepared(model, known_lengths=True):
-    """The forward model with what the generator trips over put right, and `margin` at its end."""
-    graph = model.graph
-    stored = {tensor.name: tensor for tensor in graph.initializer}
-    kept = []
-    for node in graph.node:
-        # equal initial values stored once are parameters of their own; a weight that the exporter
-        # itself named (it transposed it) is one parameter used twice
-        if (node.op_type == "Identity" and node.input[0] in stored
-                and not node.output[0].startswith("onnx::")):
-            copy = onnx.TensorProto()
-            copy.CopyFrom(stored[node.input[0]])
-            copy.name = node.output[0]
-            graph.initializer.append(copy)
-            continue
-        if node.op_type == "LayerNormalization" and len(node.output) == 1:
-            node.output.extend([f"{node.output[0]}.mean", f"{node.output[0]}.inverse"])
-        if node.op_type == "ArgMax":
-            # 1.19.2 has none for int64, which the last token of a decoder is found by
-            narrow = f"{node.input[0]}.narrow"
-            kept.append(helper.make_node("Cast", [node.input[0]], [narrow], name=narrow,
-                                         to=TensorProto.INT32))
-            node.input[0] = narrow
-        kept.append(node)
-    # exports slice position ids, and their length is lost on the generator
-    slices = {node.output[0] for node in kept if node.op_type == "Slice"} if known_lengths else ()
-    for node in kept:
-        if (node.op_type == "Gather" and "position_embeddings" in node.input[0]
-                and node.input[1] in slices):
-            width = stored[node.input[0]].dims[1]
-            graph.value_info.append(helper.make_tensor_value_info(
-                node.output[0], TensorProto.FLOAT, [1, "tokens", width]))
-            graph.value_info.append(helper.make_tensor_value_info(
-                node.input[1], TensorProto.INT64, [1, "tokens"]))
-    del graph.node[:]
-    graph.node.extend(kept)
-
-    logits = graph.output[0].name
-    graph.initializer.extend([
-        numpy_helper.from_array(np.array([-1, 2], np.int64), "pairs.shape"),
-        numpy_helper.from_array(np.array(0, np.int64), "pairs.chosen"),
-        numpy_helper.from_array(np.array(1, np.int64), "pairs.rejected")])
-    graph.node.extend([
-        helper.make_node("Reshape", [logits, "pairs.shape"], ["rewards"], name="rewards"),
-        helper.make_node("Gather", ["rewards", "pairs.chosen"], ["reward_chosen"], axis=1,
-                         name="reward_chosen"),
-        helper.make_node("Gather", ["rewards", "pairs.rejected"], ["reward_rejected"], axis=1,
-                         name="reward_rejected"),
-        helper.make_node("Sub", ["reward_chosen", "reward_rejected"], ["margin"], name="margin")])
-    del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info("margin", TensorProto.FLOAT, ["pairs"]))
-    return model
-
-
-def parameters(model):
-    """The weights: every float initializer that is not a scalar."""
-    return [tensor.name for tensor in model.graph.initializer
-            if tensor.data_type == TensorProto.FLOAT and tensor.dims]
-
-
-def generate(forward, folder, frozen=(), clip=None, sgd=False, weight_decay=None,
-             known_lengths=True):
-    model = prepared(onnx.load(forward), known_lengths)
-    names = parameters(model)
-    trained = [n for n in names if not n.startswith(tuple(frozen))] if frozen else names
-    if sgd:
-        optimizer = artifacts.OptimType.SGD
-    elif clip or weight_decay:
-        optimizer = onnxblock.optim.AdamW(
-            clip_grad=onnxblock.optim.ClipGradNorm(clip) if clip else None,
-            weight_decay=weight_decay or 0.0)
-    else:
-        optimizer = artifacts.OptimType.AdamW
-    artifacts.generate_artifacts(
-        model, requires_grad=trained, frozen_params=[n for n in names if n not in trained],
-        loss=make_heads.bradley_terry(), optimizer=optimizer, artifact_directory=folder)
 
 
 def module_of(folder):
