@@ -7,6 +7,7 @@ mod inject;
 mod progress;
 mod report;
 mod run;
+mod score;
 mod setup;
 mod tag;
 
@@ -42,6 +43,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Compare tags with known labels
     Evaluate(evaluate::EvaluateArgs),
+    /// Rewards, margins and losses of a reward model, as columns
+    Score(score::ScoreArgs),
     /// Write a copy with known label noise
     Inject(inject::InjectArgs),
     /// Find or fetch the runtime and the default model
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Tag(args) => tag::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Score(args) => score::run(&args),
         Command::Inject(args) => inject::run(&args),
         Command::Setup(args) => setup::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -13,7 +13,7 @@ use super::training::derive;
 use crate::graph::artifacts::make::{
     self, ComposeOptions, ForwardModel, HeadStart, Standardisation, Train, compose,
 };
-use crate::graph::artifacts::{Artifacts, Cut, Head, cut};
+use crate::graph::artifacts::{AdamWSettings, Artifacts, Cut, Head, cut};
 use crate::graph::backbone::training_forward;
 use crate::progress::Progress;
 use crate::reward::trainer::{GraphTrainer, HostTrainer, Trainer};
@@ -140,7 +140,8 @@ impl Models<'_> {
             let view = self.view(which, seed);
             let head_seed = derive(seed, NAMES[which]);
             let head = self.heads[which].resized(view.width(), config.hidden, head_seed)?;
-            let artifacts = with_decay(head.into_artifacts(), weight_decay, 0.0);
+            #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
+            let artifacts = head.artifacts().with_weight_decay(weight_decay as f32);
             let model = HeadModel::new(self.runtime, &artifacts, Arc::clone(features), view);
             Ok(Box::new(model?))
         };
@@ -208,8 +209,14 @@ impl Models<'_> {
             let cut = cut(&composed, encoder.width);
             composed = cut.expect("states are cached only where there is a cut").rest;
         }
-        let artifacts = composed.into_artifacts()?;
-        Ok(with_decay(artifacts, tuning.weight_decay, tuning.max_gradient_norm))
+        #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
+        let optimizer = AdamWSettings {
+            weight_decay: tuning.weight_decay as f32,
+            max_gradient_norm: (tuning.max_gradient_norm > 0.0)
+                .then_some(tuning.max_gradient_norm as f32),
+            ..AdamWSettings::default()
+        };
+        Ok(composed.artifacts(optimizer)?)
     }
 
     fn view(&self, which: usize, seed: u64) -> View {
