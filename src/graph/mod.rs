@@ -59,6 +59,14 @@ pub enum GraphError {
     /// Content that is valid, but beyond what is supported.
     #[error("{0}")]
     Unsupported(String),
+    /// A forward model, or a wish for it, of which no artifacts can be made.
+    #[error("{what}")]
+    Forward {
+        /// What is in the way.
+        what: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// A training operator without a lowering.
     #[error("training operator `{operator}` of node `{node}` is not supported")]
     Operator {
@@ -84,7 +92,7 @@ impl GraphError {
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Operator { hint, .. } => Some(hint),
+            Self::Operator { hint, .. } | Self::Forward { hint, .. } => Some(hint),
             Self::File { source, .. } => source.hint(),
             _ => None,
         }

@@ -1,7 +1,8 @@
 //! Training artifacts: the four files that describe how a model is trained, as values.
 //!
 //! [`Artifacts`] is the folder that `generate_artifacts` of onnxruntime-training writes; [`Head`] is
-//! one of a reward head that takes the size of the features at hand.
+//! one of a reward head that takes the size of the features at hand; [`make`] makes artifacts from a
+//! forward model.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -12,6 +13,7 @@ use super::optimizer::OptimizerSettings;
 use super::proto::{DimProto, DimValue, GraphProto, ModelProto, ValueInfoProto, elem};
 
 mod head;
+pub mod make;
 mod optimizer_model;
 
 pub use head::{BUNDLED, CHOSEN, Head, LoweredHead, REJECTED};

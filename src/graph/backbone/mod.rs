@@ -5,6 +5,9 @@
 //! the first token's state, then mean and maximum over the response's tokens. A row without response
 //! tokens gets zeros for the last two. Everything is f32 and made of standard operators but for
 //! `Gelu` of `com.microsoft`, which stock runtimes have and which has a gradient.
+//!
+//! [`training_forward`] writes the encoder alone, for training: it gives the tokens' states, and its
+//! parameters have the values of the file.
 
 use std::path::Path;
 
@@ -30,6 +33,8 @@ pub const ATTENTION_MASK: &str = "attention_mask";
 pub const RESPONSE_MASK: &str = "response_mask";
 /// Name of the output.
 pub const FEATURES: &str = "features";
+/// Name of the output of the graph for training: `[batch, tokens, hidden]`.
+pub const TOKEN_STATES: &str = "last_hidden_state";
 /// Blocks of `hidden` features in the output: first token, mean, maximum.
 pub const POOLS: usize = 3;
 
@@ -145,6 +150,42 @@ const MPNET_LAYER: LayerNames = LayerNames {
 /// [`GraphError::Read`] or [`GraphError::File`], naming the file: missing, malformed, of another
 /// architecture, or with weights of other names, shapes or element types than the configuration says.
 pub fn backbone_model(folder: &Path) -> Result<Backbone, GraphError> {
+    let (model, config, architecture) = write_forward(folder, Purpose::Features)?;
+    Ok(Backbone {
+        onnx: model.to_bytes(),
+        hidden: config.hidden_size,
+        max_positions: config.usable_positions(architecture),
+        vocabulary: config.vocab_size,
+        architecture,
+    })
+}
+
+/// Writes the forward graph of the model in `folder` for training.
+///
+/// It takes [`INPUT_IDS`] and [`ATTENTION_MASK`] and gives [`TOKEN_STATES`]. Attention scores are
+/// scaled when it runs, not in the weights of the queries, so that every parameter is that of the
+/// file, transposed and joined at most: `encoder.layer.N.attention.qkv.weight` has the columns of
+/// queries, keys and values side by side, and `embeddings.positions` the first token type added.
+///
+/// # Errors
+/// As [`backbone_model`].
+pub fn training_forward(folder: &Path) -> Result<ModelProto, GraphError> {
+    Ok(write_forward(folder, Purpose::Training)?.0)
+}
+
+/// What a graph is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Pooled features, as fast as can be.
+    Features,
+    /// States of tokens, with parameters fit for training.
+    Training,
+}
+
+fn write_forward(
+    folder: &Path,
+    purpose: Purpose,
+) -> Result<(ModelProto, Config, Architecture), GraphError> {
     let config_path = folder.join("config.json");
     let weights_path = folder.join("model.safetensors");
     let config = super::read_bounded(&config_path, MAX_CONFIG_BYTES)?;
@@ -157,16 +198,9 @@ pub fn backbone_model(folder: &Path) -> Result<Backbone, GraphError> {
     let bytes = super::read_bounded(&weights_path, super::proto::MAX_MODEL_BYTES)?;
     let model = SafeTensors::deserialize(&bytes)
         .map_err(|error| GraphError::Malformed(format!("not a safetensors file: {error}")))
-        .and_then(|tensors| forward(&config, architecture, &Weights::new(tensors)))
+        .and_then(|tensors| forward(&config, architecture, purpose, &Weights::new(tensors)))
         .map_err(|error| GraphError::in_file(&weights_path, error))?;
-    drop(bytes);
-    Ok(Backbone {
-        onnx: model.to_bytes(),
-        hidden: config.hidden_size,
-        max_positions: config.usable_positions(architecture),
-        vocabulary: config.vocab_size,
-        architecture,
-    })
+    Ok((model, config, architecture))
 }
 
 impl Config {
@@ -244,18 +278,22 @@ impl Config {
 struct Shared {
     /// `[1, heads or 1, tokens or 1, tokens]`, added to the attention scores.
     score_bias: String,
+    purpose: Purpose,
 }
 
 fn forward(
     config: &Config,
     architecture: Architecture,
+    purpose: Purpose,
     weights: &Weights<'_>,
 ) -> Result<ModelProto, GraphError> {
     let mut graph = Builder::new("backbone");
     let rows = ["batch".into(), "tokens".into()];
     graph.input(INPUT_IDS, elem::INT64, &rows);
     graph.input(ATTENTION_MASK, elem::INT64, &rows);
-    graph.input(RESPONSE_MASK, elem::FLOAT, &rows);
+    if purpose == Purpose::Features {
+        graph.input(RESPONSE_MASK, elem::FLOAT, &rows);
+    }
 
     let tokens = graph.op("Shape", &[INPUT_IDS], &[int("start", 1), int("end", 2)]);
     let mut state = embeddings(&mut graph, config, architecture, weights, &tokens)?;
@@ -268,11 +306,25 @@ fn forward(
             &MPNET_LAYER
         }
     };
-    let shared = Shared { score_bias };
+    let shared = Shared {
+        score_bias,
+        purpose,
+    };
     for layer in 0..config.num_hidden_layers {
         state = encoder_layer(&mut graph, config, weights, names, layer, &state, &shared)?;
     }
-    pools(&mut graph, config, &state);
+    match purpose {
+        Purpose::Features => pools(&mut graph, config, &state),
+        Purpose::Training => {
+            graph.op_to("", "Identity", &[&state], &[TOKEN_STATES], &[]);
+            let dims = [
+                "batch".into(),
+                "tokens".into(),
+                dim(config.hidden_size).into(),
+            ];
+            graph.output(TOKEN_STATES, elem::FLOAT, &dims);
+        }
+    }
     Ok(graph.finish())
 }
 
@@ -375,13 +427,17 @@ fn attention(
         reason = "a head is a few hundred wide at most"
     )]
     let scale = 1.0 / (width as f32).sqrt();
+    // scaling the queries' weights saves scaling them in every call
+    let folded = match shared.purpose {
+        Purpose::Features => scale,
+        Purpose::Training => 1.0,
+    };
     let mixed = weights.joined_linear(
         graph,
         &name("attention.qkv"),
         &parts,
         hidden,
-        // scaling the queries' weights saves scaling every score
-        &[scale, 1.0, 1.0],
+        &[folded, 1.0, 1.0],
         state,
     )?;
 
@@ -396,6 +452,13 @@ fn attention(
         &[&query, &key, &value],
         &[int("axis", 2)],
     );
+    let query = match shared.purpose {
+        Purpose::Features => query,
+        Purpose::Training => {
+            let scale = graph.scalar(scale);
+            graph.op("Mul", &[&query, &scale], &[])
+        }
+    };
     let heads_first = [ints("perm", &[0, 2, 1, 3])];
     let query = graph.op("Transpose", &[&query], &heads_first);
     let key = graph.op("Transpose", &[&key], &[ints("perm", &[0, 2, 3, 1])]);

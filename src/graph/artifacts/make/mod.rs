@@ -1,0 +1,32 @@
+//! Makes training artifacts from a forward model.
+//!
+//! [`ForwardModel`] reads an export and brings it to one form; [`compose`] adds pooling, reward head
+//! and loss and says which parameters train ([`Train`]). [`export`] goes the other way: from artifacts and a trained checkpoint
+//! to a forward model that gives rewards.
+
+mod compose;
+mod export;
+mod external;
+mod forward;
+mod lora;
+mod loss;
+mod names;
+mod normal;
+mod opset;
+mod parameters;
+mod pooling;
+mod random;
+mod summary;
+mod train;
+
+pub use compose::{
+    ComposeOptions, Composed, FEATURES_MEAN, FEATURES_SCALE, HEAD_WEIGHT, HeadStart, REWARD,
+    Standardisation, compose,
+};
+pub use export::export;
+pub use forward::{ForwardModel, Gives};
+pub use loss::{Correction, LossOptions, TARGET_MARGIN, WEIGHT};
+pub use parameters::Place;
+pub use pooling::{Pool, PoolOver};
+pub use summary::{Part, PartName};
+pub use train::Train;
