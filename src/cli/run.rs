@@ -43,6 +43,10 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Output")]
     json: bool,
 
+    /// Keep both trained reward models in the run directory, as training artifacts; see `export`
+    #[arg(long, help_heading = "Output")]
+    keep_models: bool,
+
     /// No progress, no notes, no table
     #[arg(short, long, help_heading = "Output")]
     quiet: bool,
@@ -256,6 +260,7 @@ impl RunArgs {
             threads: self.threads.unwrap_or(0),
             extra_columns: !self.no_extra_columns,
             resume: !self.no_resume,
+            keep_models: self.keep_models,
         })
     }
 }

@@ -28,6 +28,7 @@ mod review;
 mod run;
 mod summaries;
 mod tables;
+mod trained;
 mod training;
 
 pub use config::RunConfig;
@@ -36,6 +37,7 @@ pub use explain::explain;
 pub use finish::Finished;
 pub use retag::retag;
 pub use run::{RunRequest, open_source, run};
+pub use score::{ScoreRequest, ScoreSummary, score};
 
 use std::path::PathBuf;
 

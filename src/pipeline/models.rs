@@ -11,14 +11,16 @@ use super::PipelineError;
 use super::config::{ModelConfig, Pool, RunConfig};
 use super::training::derive;
 use crate::graph::artifacts::make::{
-    self, ComposeOptions, ForwardModel, HeadStart, Standardisation, Train, compose,
+    self, ComposeOptions, Composed, ForwardModel, HeadStart, Standardisation, Train, compose,
 };
-use crate::graph::artifacts::{AdamWSettings, Artifacts, Cut, Head, cut};
+use crate::graph::artifacts::{Artifacts, Cut, Head, cut};
 use crate::graph::backbone::training_forward;
+use crate::graph::lower::moment_names;
+use crate::graph::optimizer::AdamWSettings;
 use crate::progress::Progress;
 use crate::reward::trainer::{GraphTrainer, HostTrainer, Trainer};
 use crate::reward::{
-    Device, Encoder, ExecutionDevice, FeatureStore, Features, HeadModel, RewardModel, Runtime,
+    Device, Encoder, ExecutionDevice, FeatureStore, Features, HeadModel, ModelState, RewardModel, Runtime,
     TokenModel, View, encode_texts,
 };
 use crate::setup::ModelFolder;
@@ -34,6 +36,8 @@ pub struct Models<'a> {
     pub heads: [Head; 2],
     /// Features of each model's texts.
     pub features: [Arc<Features>; 2],
+    /// Each model's backbone.
+    pub folders: [&'a ModelFolder; 2],
     /// Texts of each model.
     pub texts: [Arc<Texts>; 2],
     /// Encoders of which layers train; `None` where only heads do.
@@ -141,7 +145,8 @@ impl Models<'_> {
             let head_seed = derive(seed, NAMES[which]);
             let head = self.heads[which].resized(view.width(), config.hidden, head_seed)?;
             #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
-            let artifacts = head.artifacts().with_weight_decay(weight_decay as f32);
+            let mut artifacts = head.into_artifacts();
+            artifacts.optimizer = artifacts.optimizer.with_weight_decay(weight_decay as f32)?;
             let model = HeadModel::new(self.runtime, &artifacts, Arc::clone(features), view);
             Ok(Box::new(model?))
         };
@@ -186,37 +191,91 @@ impl Models<'_> {
         Ok([build(0)?, build(1)?])
     }
 
-    /// What trains a model's encoder.
+    /// What trains a model's encoder, without the frozen part where its states are cached.
     fn artifacts(
         &self,
         which: usize,
         encoder: &TunedEncoder,
         seed: u64,
     ) -> Result<Artifacts, PipelineError> {
-        let tuning = &self.config.fine_tuning;
+        let mut composed = self.composed(which, encoder.forward.clone(), seed)?;
+        if encoder.states.is_some() {
+            let cut = cut(&composed, encoder.width);
+            composed = cut.expect("states are cached only where there is a cut").rest;
+        }
+        Ok(composed.artifacts(self.optimizer())?)
+    }
+
+    /// Artifacts of the whole model, from token ids to the loss, with its initial values.
+    ///
+    /// # Errors
+    /// When the backbone cannot be read or a graph cannot be made.
+    pub fn whole_artifacts(&self, which: usize, seed: u64) -> Result<Artifacts, PipelineError> {
+        let forward = ForwardModel::new(training_forward(&self.folders[which].path)?, None)?;
+        let composed = self.composed(which, forward, seed)?;
+        Ok(composed.artifacts(self.optimizer())?)
+    }
+
+    /// The state of a head over a view of the features as that of the whole model's head.
+    ///
+    /// # Errors
+    /// [`PipelineError::Config`] for heads other than `linear`.
+    pub fn head_state(
+        &self,
+        which: usize,
+        seed: u64,
+        state: &ModelState,
+    ) -> Result<ModelState, PipelineError> {
+        let head = &self.config.models()[which].head;
+        let [weight] = self.heads[which].parameters() else {
+            return Err(PipelineError::Config(format!(
+                "the head \"{head}\" cannot be kept as a model: only \"linear\" can"
+            )));
+        };
+        let view = self.view(which, seed);
+        let width = self.features[which].width();
+        let names = |name: &str| [vec![name.to_owned()], moment_names(name).to_vec()].concat();
+        let mut whole = ModelState {
+            step: state.step,
+            tensors: Vec::new(),
+        };
+        for (own, target) in names(&weight.name).into_iter().zip(names(make::HEAD_WEIGHT)) {
+            let found = state.tensors.iter().find(|(name, _)| *name == own);
+            let values = found.map_or(&[][..], |(_, values)| values);
+            whole.tensors.push((target, view.spread(values, width)));
+        }
+        Ok(whole)
+    }
+
+    /// A model with the standardised features that its head would see, and without a preference.
+    fn composed(
+        &self,
+        which: usize,
+        forward: ForwardModel,
+        seed: u64,
+    ) -> Result<Composed, PipelineError> {
         let width = self.features[which].width();
         let [mean, scale] = self.view(which, seed).standardisation(width);
         let options = ComposeOptions {
-            train: tuning.train.clone(),
+            train: self.config.fine_tuning.train.clone(),
             pools: POOLS.to_vec(),
             standardisation: Some(Standardisation { mean, scale }),
             head: HeadStart::Zero,
             seed: derive(seed, NAMES[which]),
             ..ComposeOptions::default()
         };
-        let mut composed = compose(encoder.forward.clone(), &options)?;
-        if encoder.states.is_some() {
-            let cut = cut(&composed, encoder.width);
-            composed = cut.expect("states are cached only where there is a cut").rest;
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
-        let optimizer = AdamWSettings {
+        Ok(compose(forward, &options)?)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
+    fn optimizer(&self) -> AdamWSettings {
+        let tuning = &self.config.fine_tuning;
+        AdamWSettings {
             weight_decay: tuning.weight_decay as f32,
             max_gradient_norm: (tuning.max_gradient_norm > 0.0)
                 .then_some(tuning.max_gradient_norm as f32),
             ..AdamWSettings::default()
-        };
-        Ok(composed.artifacts(optimizer)?)
+        }
     }
 
     fn view(&self, which: usize, seed: u64) -> View {

@@ -58,6 +58,8 @@ pub struct RunRequest {
     pub extra_columns: bool,
     /// Whether to go on from what the run directory holds.
     pub resume: bool,
+    /// Whether to keep both trained models in the run directory.
+    pub keep_models: bool,
 }
 
 impl RunRequest {
@@ -168,6 +170,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         config,
         heads,
         features: backbone_of.map(|i| Arc::clone(&features[i])),
+        folders: backbone_of.map(|i| &backbones[i]),
         texts: backbone_of.map(|i| Arc::clone(&ingested.texts[i])),
         encoders: (!encoders.is_empty()).then(|| backbone_of.map(|i| Arc::clone(&encoders[i]))),
         devices: [device, device],
@@ -185,6 +188,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
             })
             .collect(),
         plantings: draw_plantings(&ids, &config.planting, derive(config.seed, "planting")),
+        keep: request.keep_models.then(|| run_dir.join("models")),
         work: (work, training_key.clone()),
         progress,
     };

@@ -7,6 +7,7 @@ use super::PipelineError;
 use super::config::RunConfig;
 use super::models::Models;
 use super::planting::ROUNDS;
+use super::trained;
 use crate::filter::{Curriculum, Exchange};
 use crate::pairs::PairId;
 use crate::progress::Progress;
@@ -31,6 +32,8 @@ pub struct Trainer<'a> {
     pub pairs: Vec<TrainPair>,
     /// Which pairs each round plants.
     pub plantings: [Vec<bool>; ROUNDS],
+    /// Folder that the trained models of the second pass go to.
+    pub keep: Option<PathBuf>,
     /// Folder for the state of passes, and the key that it must carry.
     pub work: (PathBuf, String),
     /// Progress.
@@ -62,7 +65,7 @@ impl Trainer<'_> {
         let pass = &self.config.first_pass;
         let options = self.unfiltered(pass.epochs);
         let models = |seed| self.models.heads(seed, pass.weight_decay);
-        self.rounds("first pass", &options, 1, models)
+        self.rounds("first pass", &options, 1, false, models)
     }
 
     /// The filtered pass at a noise rate, for each planting.
@@ -85,7 +88,7 @@ impl Trainer<'_> {
             ramp_epochs: pass.ramp_epochs,
             seed: 0,
         };
-        self.rounds("second pass", &options, pass.members, |seed| {
+        self.rounds("second pass", &options, pass.members, true, |seed| {
             match &self.models.encoders {
                 None => self.models.heads(seed, filter.weight_decay),
                 Some(encoders) => self.models.encoders(encoders, seed),
@@ -116,6 +119,7 @@ impl Trainer<'_> {
         name: &str,
         options: &PassOptions,
         members: usize,
+        keeps: bool,
         make_models: impl Fn(u64) -> Result<[Box<dyn RewardModel>; 2], PipelineError>,
     ) -> Result<[Round; ROUNDS], PipelineError> {
         let total = self.pairs.len() * options.epochs * members * ROUNDS;
@@ -141,6 +145,13 @@ impl Trainer<'_> {
                 };
                 let dynamics =
                     train_pass(&mut models, &pairs, &options, Some(saving), self.progress)?;
+                if let Some(folder) = self.keep.as_ref().filter(|_| keeps && number + member == 0) {
+                    for (which, model) in models.iter().enumerate() {
+                        let folder = folder.join(["a", "b"][which]);
+                        let state = model.state().map_err(PipelineError::Reward)?;
+                        trained::write(&self.models, which, seed, &state, &folder)?;
+                    }
+                }
                 for model in &dynamics.models {
                     suspicion.add_model(&model.margin_online);
                 }

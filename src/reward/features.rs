@@ -284,11 +284,15 @@ impl View {
     /// not see has a scale of 0.
     #[must_use]
     pub fn standardisation(&self, width: usize) -> [Vec<f32>; 2] {
-        let mut whole = [vec![0.0; width], vec![0.0; width]];
-        for (own, whole) in [&self.mean, &self.scale].into_iter().zip(&mut whole) {
-            for (&column, &value) in self.columns.iter().zip(own) {
-                whole[column as usize] = value;
-            }
+        [&self.mean, &self.scale].map(|own| self.spread(own, width))
+    }
+
+    /// Values of the columns that the model sees among `width`, the others 0.
+    #[must_use]
+    pub fn spread(&self, values: &[f32], width: usize) -> Vec<f32> {
+        let mut whole = vec![0.0; width];
+        for (&column, &value) in self.columns.iter().zip(values) {
+            whole[column as usize] = value;
         }
         whole
     }
