@@ -34,11 +34,25 @@ const ROUNDING: f64 = 3e-7;
 /// [`RewardError::Gradient`] names the parameter whose gradient is wrong.
 pub fn check_gradients(trainer: &mut HostTrainer, batch: &MicroBatch) -> Result<(), RewardError> {
     let n = trainer.n_parameters();
+    let checked = n.min(CHECKED);
+    check(trainer, batch, (0..checked).map(|i| i * n / checked))
+}
+
+/// The same for every parameter.
+#[cfg(test)]
+pub(super) fn check_all(trainer: &mut HostTrainer, batch: &MicroBatch) -> Result<(), RewardError> {
+    let n = trainer.n_parameters();
+    check(trainer, batch, 0..n)
+}
+
+fn check(
+    trainer: &mut HostTrainer,
+    batch: &MicroBatch,
+    chosen: impl Iterator<Item = usize>,
+) -> Result<(), RewardError> {
     let loss = trainer.gradients_of(batch)?;
-    let gradients: Vec<Vec<f32>> = (0..n).map(|i| trainer.gradient(i).to_vec()).collect();
-    let chosen = (0..n.min(CHECKED)).map(|i| i * n / n.min(CHECKED));
     for index in chosen {
-        let gradient = &gradients[index];
+        let gradient = &trainer.gradient(index).to_vec();
         let values = trainer.values(index).to_vec();
         let size = norm(&values) / count(&values).sqrt();
         let step = (RELATIVE_MOVE * size).max(SMALLEST_MOVE);

@@ -11,7 +11,7 @@ use super::super::runtime::{Device, ExecutionDevice, Runtime};
 use super::super::{ModelState, RewardError};
 use super::{MicroBatch, StepResult, Trainer, bind_data, finite, saved};
 use crate::graph::artifacts::Artifacts;
-use crate::graph::lower::{self, LEARNING_RATE, LOSS, MARGIN, SHARE, STEP};
+use crate::graph::lower::{self, LEARNING_RATE, LOSS, LoweringOptions, MARGIN, SHARE, STEP};
 
 /// Trains where its graphs run. Parameters live there twice and change places at each update, since
 /// an update may run before the last use of what it replaces; moments are updated in place.
@@ -136,8 +136,9 @@ impl GraphTrainer {
             device,
             threads,
         };
-        let step = place.graph(&lower::step_model(artifacts)?.to_bytes())?;
-        let eval = place.graph(&lower::eval_model(artifacts)?.to_bytes())?;
+        let options = LoweringOptions::default();
+        let step = place.graph(&lower::step_model(artifacts, &options)?.to_bytes())?;
+        let eval = place.graph(&lower::eval_model(artifacts, &options)?.to_bytes())?;
         let allocator = place.allocator(&step.session)?;
         let mut parameters = Vec::new();
         for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {
@@ -163,8 +164,8 @@ impl GraphTrainer {
             eval,
             several: None,
             several_onnx: [
-                lower::accumulate_model(artifacts)?.to_bytes(),
-                lower::update_model(artifacts)?.to_bytes(),
+                lower::accumulate_model(artifacts, &options)?.to_bytes(),
+                lower::update_model(artifacts, &options)?.to_bytes(),
             ],
             parameters,
             place,

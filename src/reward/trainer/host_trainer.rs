@@ -10,7 +10,7 @@ use super::optimizer::{Update, update};
 use super::graph_trainer::host_memory;
 use super::{MicroBatch, StepResult, Trainer, bind_data, finite, saved};
 use crate::graph::artifacts::Artifacts;
-use crate::graph::lower::{self, LOSS, MARGIN, PAIR_LOSS};
+use crate::graph::lower::{self, LOSS, LoweringOptions, MARGIN, PAIR_LOSS};
 use crate::graph::optimizer::OptimizerSettings;
 
 /// Trains on the CPU: parameters are bound to the graphs once and updated in place.
@@ -61,10 +61,11 @@ impl HostTrainer {
         artifacts: &Artifacts,
         threads: usize,
     ) -> Result<Self, RewardError> {
-        let gradient_model = lower::gradient_model(artifacts)?;
+        let options = LoweringOptions::default();
+        let gradient_model = lower::gradient_model(artifacts, &options)?;
         let mut gradient = Graph::new(runtime, &gradient_model.to_bytes(), threads)?;
         drop(gradient_model);
-        let mut eval = Graph::new(runtime, &lower::eval_model(artifacts)?.to_bytes(), threads)?;
+        let mut eval = Graph::new(runtime, &lower::eval_model(artifacts, &options)?.to_bytes(), threads)?;
         let mut parameters = Vec::new();
         for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {
             let dims = parameter.dims.clone();

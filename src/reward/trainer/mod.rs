@@ -10,6 +10,8 @@ mod graph_trainer;
 mod host_trainer;
 mod optimizer;
 
+#[cfg(test)]
+use gradient_check::check_all;
 pub use gradient_check::check_gradients;
 pub use graph_trainer::GraphTrainer;
 pub use host_trainer::HostTrainer;
@@ -132,3 +134,6 @@ fn saved<'s>(state: &'s ModelState, name: &str, length: usize) -> Result<&'s [f3
     }
     Ok(values)
 }
+
+#[cfg(test)]
+mod tests;
