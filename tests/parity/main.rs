@@ -6,5 +6,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod backbone;
+mod checkpoints;
 mod heads;
 mod runtime;

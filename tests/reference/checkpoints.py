@@ -1,7 +1,7 @@
 """Checkpoints that onnxruntime-training 1.19.2 writes and reads, for tests/parity/checkpoints.rs.
 
     python checkpoints.py make [../parity/data/checkpoints]
-    python checkpoints.py continue FOLDER CHECKPOINT FIRST_STEP STEPS
+    python checkpoints.py continue FOLDER CHECKPOINT LEARNING_RATE FIRST_STEP STEPS
     python checkpoints.py large FOLDER
 
 Needs what pipelines/heads/make_heads.py needs.
@@ -9,8 +9,8 @@ Needs what pipelines/heads/make_heads.py needs.
 `make` writes a head with two frozen parameters, one of them of i64, as artifacts with AdamW and with
 SGD; trains each for 2 * HALF steps and saves the checkpoint at HALF. It stores the losses of all
 steps, and the parameters at HALF as the package's own API gives them. Where the folder holds
-`written.checkpoint`, a file that prefclean wrote from the one at HALF, it also stores the losses of
-training that goes on from there.
+`written.checkpoint`, which prefclean wrote from the one at HALF (the test `write_reference` does),
+it also stores the losses of training that goes on from there.
 
 `continue` trains on from any checkpoint of such artifacts and prints the losses as JSON. `large`
 saves parameters beyond the size at which the package moves them to a file of their own.
@@ -60,10 +60,11 @@ def forward():
 
 
 def batch(step, side):
-    """Features of a side (0 chosen, 1 rejected): integers only, exact in f32."""
-    rng = np.random.default_rng([step, side])
-    values = rng.integers(-100, 101, (PAIRS, WIDTH)) / 128.0
-    return (values + 0.5 * (1 - side) * (np.arange(WIDTH) % 3 == 0)).astype(np.float32)
+    """Features of a side (0 chosen, 1 rejected), the same in any language: see heads_parity.py."""
+    p, j = np.meshgrid(np.arange(PAIRS), np.arange(WIDTH), indexing="ij")
+    mixed = (p + 1) * 7919 + (j + 1) * 104_729 + (p + 1) * (j + 3) * 613 + step * 15_485 + side * 3_331
+    values = (mixed % 2003) / 2003.0 - 0.5
+    return (2.0 * values + 0.5 * (1 - side) * (j % 3 == 0)).astype(np.float32)
 
 
 def load(folder, checkpoint, rate):
@@ -104,11 +105,11 @@ def make_case(target, name):
         for key, value in PROPERTIES.items():
             state.properties[key] = value
         CheckpointState.save_checkpoint(state, out / "half.checkpoint", include_optimizer_state=True)
-        parameters = {key: parameter.data.tolist() for key, parameter in state.parameters}
+        parameters = {key: parameter.data.ravel().tolist() for key, parameter in state.parameters}
         losses += train(module, optimizer, HALF, HALF)
     document = {
-        "learning_rate": RATES[name],
         "half": HALF,
+        "learning_rate": RATES[name],
         "losses": losses,
         "parameters_at_half": parameters,
         "properties": PROPERTIES,
@@ -116,7 +117,7 @@ def make_case(target, name):
     if (out / "written.checkpoint").exists():
         _, module, optimizer = load(out, out / "written.checkpoint", RATES[name])
         document["losses_from_written"] = train(module, optimizer, HALF, HALF)
-    (out / "expected.json").write_text(json.dumps(document, indent=1) + "\n")
+    (out / "expected.json").write_text(json.dumps(document) + "\n")
 
 
 def main():
@@ -127,10 +128,10 @@ def main():
             make_case(target, name)
     elif command == "continue":
         folder, checkpoint = Path(arguments[0]), Path(arguments[1])
-        state, module, optimizer = load(folder, checkpoint, RATES[folder.name])
-        losses = train(module, optimizer, int(arguments[2]), int(arguments[3]))
+        state, module, optimizer = load(folder, checkpoint, float(arguments[2]))
+        losses = train(module, optimizer, int(arguments[3]), int(arguments[4]))
         properties = dict(state.properties)
-        sys.stdout.write(json.dumps({"losses": losses, "properties": properties}) + "\n")
+        sys.stdout.write("\n" + json.dumps({"losses": losses, "properties": properties}) + "\n")
     elif command == "large":
         values = [numpy_helper.from_array(v, k) for k, v in (
             ("small", np.arange(5, dtype=np.float32)),

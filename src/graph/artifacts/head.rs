@@ -10,6 +10,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{Artifacts, graph_of};
 use crate::graph::checkpoint::{Checkpoint, Parameter};
+use crate::graph::lower::LoweringOptions;
 use crate::graph::optimizer::{AdamWSettings, OptimizerSettings};
 use crate::graph::proto::{DimProto, DimValue, GraphProto, ModelProto, TypeValue, elem};
 use crate::graph::{GraphError, element_count, lower};
@@ -206,24 +207,21 @@ impl Head {
     /// [`GraphError::Operator`] names a training operator that cannot be lowered; other variants tell
     /// of graphs that are not the training of a Bradley-Terry loss.
     pub fn lower(&self, weight_decay: Option<f32>) -> Result<LoweredHead, GraphError> {
-        let artifacts = &self.artifacts;
-        let hyper = AdamWSettings {
-            weight_decay: weight_decay.unwrap_or(self.hyper.weight_decay),
-            ..self.hyper
+        let options = LoweringOptions {
+            weight_decay,
+            ..LoweringOptions::default()
         };
-        let parameters = artifacts.parameters();
-        let step = lower::step_model(
-            &artifacts.training,
-            parameters,
-            &OptimizerSettings::AdamW(hyper),
-        )?;
-        let eval = lower::eval_model(&artifacts.eval, parameters)?;
-        let trainable = parameters.iter().filter(|p| p.trainable);
+        let step = lower::step_model(&self.artifacts, &options)?;
+        let eval = lower::eval_model(&self.artifacts, &options)?;
+        let trainable = self.parameters().iter().filter(|p| p.trainable);
         Ok(LoweredHead {
             step_onnx: step.to_bytes(),
             eval_onnx: eval.to_bytes(),
             parameters: trainable.cloned().collect(),
-            hyper,
+            hyper: AdamWSettings {
+                weight_decay: weight_decay.unwrap_or(self.hyper.weight_decay),
+                ..self.hyper
+            },
         })
     }
 }

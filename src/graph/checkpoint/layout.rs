@@ -78,12 +78,16 @@ pub(super) fn decode(bytes: &[u8], open: Open<'_>) -> Result<Checkpoint, GraphEr
         )));
     }
     let mut checkpoint = Checkpoint::default();
+    let mut external = None;
     if let Some(module) = root.table(root::MODULE)? {
-        decode_module(&module, open, &mut checkpoint)?;
+        if module.u8(module::EXTERNAL)? != 0 {
+            external = Some(open()?);
+        }
+        decode_module(&module, external.as_mut(), &mut checkpoint)?;
     }
     let mut groups = HashSet::new();
     for group in root.tables(root::OPTIMIZERS)? {
-        let group = decode_group(&group)?;
+        let group = decode_group(&group, external.as_mut())?;
         if !groups.insert(group.name.clone()) {
             return Err(malformed(format!("two optimizer groups `{}`", group.name)));
         }
@@ -97,18 +101,14 @@ pub(super) fn decode(bytes: &[u8], open: Open<'_>) -> Result<Checkpoint, GraphEr
 
 fn decode_module(
     module: &Table<'_>,
-    open: Open<'_>,
+    mut external: Option<&mut ExternalFile>,
     checkpoint: &mut Checkpoint,
 ) -> Result<(), GraphError> {
     checkpoint.nominal = module.u8(module::NOMINAL)? != 0;
-    let mut external = match module.u8(module::EXTERNAL)? {
-        0 => None,
-        _ => Some(open()?),
-    };
     let mut names = HashSet::new();
     for (slot, trainable) in [(module::TRAINABLE, true), (module::FROZEN, false)] {
         for table in module.tables(slot)? {
-            let tensor = decode_tensor(&table, checkpoint.nominal, external.as_mut())?;
+            let tensor = decode_tensor(&table, checkpoint.nominal, external.as_deref_mut())?;
             if !names.insert(tensor.name.clone()) {
                 let what = format!("two parameters `{}`", tensor.name);
                 return Err(malformed(what));
@@ -182,7 +182,10 @@ fn floats(tensor: &TensorProto) -> Vec<f32> {
     values.iter().map(|b| f32::from_le_bytes(*b)).collect()
 }
 
-fn decode_group(table: &Table<'_>) -> Result<OptimizerGroup, GraphError> {
+fn decode_group(
+    table: &Table<'_>,
+    mut external: Option<&mut ExternalFile>,
+) -> Result<OptimizerGroup, GraphError> {
     let mut group = OptimizerGroup {
         name: table.text(group::NAME)?,
         step: table.i64(group::STEP)?,
@@ -207,7 +210,7 @@ fn decode_group(table: &Table<'_>) -> Result<OptimizerGroup, GraphError> {
         }
         let mut found = BTreeMap::new();
         for table in tensors {
-            let tensor = decode_tensor(&table, false, None)?;
+            let tensor = decode_tensor(&table, false, external.as_deref_mut())?;
             if tensor.data_type != elem::FLOAT {
                 let what = format!("moment `{}` of `{parameter}` is not f32", tensor.name);
                 return Err(GraphError::Unsupported(what));
@@ -253,7 +256,7 @@ fn decode_properties(bag: &Table<'_>) -> Result<BTreeMap<String, Property>, Grap
     Ok(found)
 }
 
-/// Writes a checkpoint; the larger parameters go to `external` where there is one.
+/// Writes a checkpoint; the larger tensors go to `external` where there is one.
 pub(super) fn encode(
     checkpoint: &Checkpoint,
     external: Option<&mut ExternalWriter>,
@@ -288,7 +291,8 @@ pub(super) fn encode(
         (root::MODULE, Value::Table(module)),
     ];
     if !checkpoint.optimizers.is_empty() {
-        let groups = checkpoint.optimizers.iter().map(encode_group);
+        let groups = checkpoint.optimizers.iter();
+        let groups = groups.map(|group| encode_group(&mut writer, group));
         let groups = groups.collect::<Result<_, _>>()?;
         root.push((root::OPTIMIZERS, Value::Tables(groups)));
     }
@@ -375,12 +379,10 @@ impl TensorWriter<'_> {
     }
 }
 
-fn encode_group(group: &OptimizerGroup) -> Result<Value<'_>, GraphError> {
-    // moments always lie in the checkpoint itself: 1.19.2 looks for them nowhere else
-    let mut writer = TensorWriter {
-        nominal: false,
-        external: None,
-    };
+fn encode_group<'a>(
+    writer: &mut TensorWriter<'_>,
+    group: &'a OptimizerGroup,
+) -> Result<Value<'a>, GraphError> {
     let mut states = Vec::new();
     for state in &group.states {
         if state.moments.len() > MOMENTS.len() {

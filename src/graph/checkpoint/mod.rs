@@ -17,7 +17,7 @@ use super::{GraphError, read_bounded};
 mod flatbuffer;
 mod layout;
 
-/// Size of all parameters beyond which they are written to a file of their own.
+/// Size of all values beyond which they are written to a file of their own.
 const MAX_INLINE_BYTES: u64 = 1 << 30;
 
 /// Parameters and, once training has begun, the optimizer's state.
@@ -121,19 +121,22 @@ impl Checkpoint {
         layout::encode(self, None)
     }
 
-    /// Writes the checkpoint; more than 1 GiB of parameters go to `NAME.data` beside it.
+    /// Writes the checkpoint; more than 1 GiB of values go to `NAME.data` beside it.
     ///
     /// Both files are written aside and renamed; a checkpoint that is there is removed before its
     /// data changes.
     ///
     /// # Errors
-    /// [`GraphError::Write`], and as [`Checkpoint::to_bytes`]: the optimizer's state has to fit into
-    /// one file.
+    /// [`GraphError::Write`], and as [`Checkpoint::to_bytes`].
     pub fn write(&self, path: &Path) -> Result<(), GraphError> {
         self.write_with_limit(path, MAX_INLINE_BYTES)
     }
 
-    fn write_with_limit(&self, path: &Path, inline: u64) -> Result<(), GraphError> {
+    /// The same with another limit: values of more than `inline` bytes in all go to `NAME.data`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::write`].
+    pub fn write_with_limit(&self, path: &Path, inline: u64) -> Result<(), GraphError> {
         let failed = |source| GraphError::Write {
             path: path.to_path_buf(),
             source,
@@ -144,9 +147,12 @@ impl Checkpoint {
         };
         let aside = tempfile::tempdir_in(folder).map_err(failed)?;
         let (new, new_data) = (aside.path().join("new"), aside.path().join("data"));
-        let floats = self.parameters.iter().map(|p| 4 * p.data.len() as u64);
+        let moments = self.optimizers.iter().flat_map(|group| &group.states);
+        let moments = moments.flat_map(|state| &state.moments);
+        let floats = self.parameters.iter().map(|p| &p.data).chain(moments);
         let others = self.buffers.iter().flat_map(|t| &t.raw_data);
-        let size: u64 = floats.chain(others.map(|raw| raw.len() as u64)).sum();
+        let others = others.map(|raw| raw.len() as u64);
+        let size: u64 = floats.map(|data| 4 * data.len() as u64).chain(others).sum();
         let external = size > inline;
         let bytes = if external {
             let mut data = ExternalWriter::create(&new_data)?;

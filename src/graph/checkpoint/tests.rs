@@ -136,11 +136,15 @@ fn large_checkpoints_keep_their_values_beside() {
     let mut checkpoint = example();
     checkpoint.parameters[1].dims = vec![100];
     checkpoint.parameters[1].data = vec![0.5; 100];
+    let state = &mut checkpoint.optimizers[0].states[0];
+    state.dims = vec![100];
+    state.moments = vec![vec![0.25; 100], vec![0.125; 100]];
     checkpoint.buffers[0].dims = vec![30];
     checkpoint.buffers[0].raw_data = Some(vec![7; 240]);
-    checkpoint.write_with_limit(&path, 100).unwrap();
-    // 100 of f32 and 30 of i64, at multiples of 64
-    assert_eq!(std::fs::metadata(&data).unwrap().len(), 448 + 240);
+    checkpoint.write_with_limit(&path, 1000).unwrap();
+    // 100 of f32, 30 of i64, two moments, at multiples of 64
+    let length = std::fs::metadata(&data).unwrap().len();
+    assert_eq!(length, 448 + 256 + 448 + 400);
     assert_eq!(Checkpoint::read(&path).unwrap(), checkpoint);
     let bytes = std::fs::read(&path).unwrap();
     let error = Checkpoint::from_bytes(&bytes).unwrap_err().to_string();
@@ -159,7 +163,7 @@ fn large_checkpoints_keep_their_values_beside() {
     assert!(error.contains("checkpoint.data"), "{error}");
 
     // writing again leaves no values of before
-    checkpoint.write_with_limit(&path, 100).unwrap();
+    checkpoint.write_with_limit(&path, 1000).unwrap();
     checkpoint.write(&path).unwrap();
     assert!(!data.exists());
     assert_eq!(Checkpoint::read(&path).unwrap(), checkpoint);

@@ -1,28 +1,37 @@
 //! Rewrites training graphs for a stock runtime.
 //!
 //! A `training_model.onnx` holds operators that only training builds of ONNX Runtime had. Each is
-//! replaced by standard ones, by a rule of `rules`; standard nodes and the fused
-//! operators that stock runtimes kept are copied. The optimizer's update is appended, so that one run
-//! of the graph is a whole training step. [`super::artifacts`] is the way in.
-
-use std::collections::{HashMap, HashSet};
+//! replaced by standard ones, by a rule of `rules`; standard nodes and the fused operators that stock
+//! runtimes kept are copied, and what is beyond both is refused with advice (`refused`). Of one
+//! training graph several are made:
+//!
+//! - [`step_model`]: a whole training step in one run;
+//! - [`gradient_model`], [`accumulate_model`] and [`update_model`]: the same in parts, for
+//!   micro-batches and for optimizers outside the graph;
+//! - [`eval_model`]: margins and losses without gradients.
+//!
+//! Data keep their names; the other inputs and outputs are named by the constants and functions here.
+//! Outputs never may be bound onto the inputs that they replace, moments excepted: updates may run
+//! before the last use of a parameter.
 
 use super::GraphError;
-use super::builder::{Builder, MICROSOFT, OPSET};
+use super::artifacts::Artifacts;
+use super::builder::Builder;
 use super::checkpoint::Parameter;
 use super::optimizer::{self, OptimizerSettings, Update};
-use super::proto::{
-    DimProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, elem,
-};
+use super::proto::{DimProto, ModelProto, elem};
 
+mod refused;
 mod rules;
+mod source;
+mod tidy;
 
-use rules::{RULES, inputs};
+use source::Source;
 
 #[cfg(test)]
 mod tests;
 
-/// Name of the mean loss among a step's outputs.
+/// Name of the mean loss among the outputs.
 pub const LOSS: &str = "loss";
 /// Name of the margins (`[pairs]`) among the outputs.
 pub const MARGIN: &str = "margin";
@@ -32,16 +41,9 @@ pub const PAIR_LOSS: &str = "pair_loss";
 pub const LEARNING_RATE: &str = "learning_rate";
 /// Name of a step's number, from 1: an i64 scalar input.
 pub const STEP: &str = "step";
-
-const ACCUMULATOR: &str = "InPlaceAccumulatorV2";
-const BUFFER_SUFFIX: &str = "_grad.accumulation.buffer";
-const RESET: &str = "lazy_reset_grad";
-
-/// Oldest default operator set whose nodes mean the same in the declared one.
-const OLDEST_OPSET: i64 = 13;
-
-/// Operators of `com.microsoft` that stock runtimes execute.
-const STOCK: [&str; 5] = ["BiasGelu", "FastGelu", "FusedMatMul", "Gelu", "QuickGelu"];
+/// Name of the factor of a micro-batch's gradients: an f32 scalar input. For the mean over a batch,
+/// the share of its pairs that the micro-batch holds.
+pub const SHARE: &str = "share";
 
 /// Name of a step's output that replaces a parameter or moment.
 #[must_use]
@@ -58,71 +60,180 @@ pub fn moment_names(parameter: &str) -> [String; 2] {
     ]
 }
 
-fn label(node: &NodeProto) -> &str {
-    match node.output_at(0) {
-        Some(output) if node.name.is_empty() => output,
-        _ => &node.name,
+/// Name of a parameter's gradient among outputs, and among the inputs of an update.
+#[must_use]
+pub fn gradient_name(parameter: &str) -> String {
+    format!("{parameter}.gradient")
+}
+
+/// Name of the input that holds what a parameter's gradient is added to.
+#[must_use]
+pub fn accumulated_name(parameter: &str) -> String {
+    format!("{parameter}.accumulated")
+}
+
+/// How training graphs are lowered.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LoweringOptions {
+    /// Replaces the weight decay of the optimizer model.
+    pub weight_decay: Option<f32>,
+    /// Frozen parameters become inputs, after all others. Otherwise they are constants of the graph,
+    /// which the runtime can compute with ahead of time.
+    pub frozen_as_inputs: bool,
+}
+
+impl LoweringOptions {
+    fn optimizer(&self, artifacts: &Artifacts) -> Result<OptimizerSettings, GraphError> {
+        match self.weight_decay {
+            Some(weight_decay) => artifacts.optimizer.with_weight_decay(weight_decay),
+            None => Ok(artifacts.optimizer),
+        }
     }
 }
 
 /// Writes the model of a whole training step.
 ///
-/// Inputs: the data, [`LEARNING_RATE`], [`STEP`], then each trainable parameter and its moments.
-/// Outputs: [`LOSS`], [`MARGIN`], [`PAIR_LOSS`], then [`new_name`] of each parameter and moment.
-pub(super) fn step_model(
-    training: &ModelProto,
-    parameters: &[Parameter],
-    settings: &OptimizerSettings,
+/// Inputs: the data, [`LEARNING_RATE`], [`STEP`], then each trainable parameter and its
+/// [`moment_names`], as many as its optimizer has. Outputs: [`LOSS`], [`MARGIN`], [`PAIR_LOSS`], then
+/// [`new_name`] of each parameter and moment.
+///
+/// # Errors
+/// [`GraphError::Operator`] names a training operator that cannot be lowered; other variants tell of
+/// graphs that are not the training of a loss over pairs.
+pub fn step_model(
+    artifacts: &Artifacts,
+    options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
-    let graph = graph_of(training)?;
-    let source = Source::new(graph, parameters)?;
-    let mut b = source.begin("step", training.opset());
-    declare_data(&mut b, graph, &source);
+    let settings = options.optimizer(artifacts)?;
+    let source = Source::new(&artifacts.training, artifacts.parameters())?;
+    let mut b = source.begin("step", options);
+    source.declare_data(&mut b);
     b.input(LEARNING_RATE, elem::FLOAT, &[]);
     b.input(STEP, elem::INT64, &[]);
+    let gradients = source.lower_with_gradients(&mut b)?;
+    source.measures(&mut b, true);
+    append_update(&mut b, &settings, &gradients);
+    source.declare_frozen(&mut b, options);
+    tidy::tidied(b.finish())
+}
 
-    let mut gradients = HashMap::new();
-    for node in &graph.node {
-        let node = source.renamed(node);
-        if node.op_type == ACCUMULATOR {
-            let [buffer, gradient, ..] = inputs::<2>(&node)?;
-            let parameter = buffer.strip_suffix(BUFFER_SUFFIX).unwrap_or(buffer);
-            gradients.insert(parameter.to_owned(), gradient.to_owned());
-        } else {
-            lower_node(&mut b, node)?;
-        }
+/// Writes the model that computes gradients.
+///
+/// Inputs: the data, then the trainable parameters. Outputs: [`LOSS`], [`MARGIN`], [`PAIR_LOSS`], then
+/// [`gradient_name`] of each trainable parameter.
+///
+/// # Errors
+/// As [`step_model`].
+pub fn gradient_model(
+    artifacts: &Artifacts,
+    options: &LoweringOptions,
+) -> Result<ModelProto, GraphError> {
+    let source = Source::new(&artifacts.training, artifacts.parameters())?;
+    let mut b = source.begin("gradient", options);
+    source.declare_data(&mut b);
+    let gradients = source.lower_with_gradients(&mut b)?;
+    source.measures(&mut b, true);
+    for (parameter, gradient) in &gradients {
+        declare(&mut b, &parameter.name, parameter);
+        let name = gradient_name(&parameter.name);
+        b.op_to("", "Identity", &[gradient], &[&name], &[]);
+        b.output(&name, elem::FLOAT, &dims(parameter));
     }
-    let mut updated = Vec::new();
-    for parameter in parameters.iter().filter(|p| p.trainable) {
-        let name = &parameter.name;
-        let gradient = gradients
-            .remove(name)
-            .ok_or_else(|| GraphError::Malformed(format!("parameter `{name}` has no gradient")))?;
-        updated.push((parameter, gradient));
+    source.declare_frozen(&mut b, options);
+    tidy::tidied(b.finish())
+}
+
+/// Writes the model that adds the gradients of a micro-batch to those of earlier ones.
+///
+/// Inputs: the data, [`SHARE`], then each trainable parameter and its [`accumulated_name`], zeros for
+/// the first micro-batch. Outputs: [`LOSS`], [`MARGIN`], [`PAIR_LOSS`] of the micro-batch, then
+/// [`gradient_name`] of each trainable parameter: what was accumulated, plus the share of this one.
+///
+/// # Errors
+/// As [`step_model`].
+pub fn accumulate_model(
+    artifacts: &Artifacts,
+    options: &LoweringOptions,
+) -> Result<ModelProto, GraphError> {
+    let source = Source::new(&artifacts.training, artifacts.parameters())?;
+    let mut b = source.begin("accumulate", options);
+    source.declare_data(&mut b);
+    b.input(SHARE, elem::FLOAT, &[]);
+    let gradients = source.lower_with_gradients(&mut b)?;
+    source.measures(&mut b, true);
+    for (parameter, gradient) in &gradients {
+        let accumulated = accumulated_name(&parameter.name);
+        declare(&mut b, &parameter.name, parameter);
+        declare(&mut b, &accumulated, parameter);
+        let name = gradient_name(&parameter.name);
+        let share = b.call("Mul", &[gradient, SHARE]);
+        b.op_to("", "Add", &[&accumulated, &share], &[&name], &[]);
+        b.output(&name, elem::FLOAT, &dims(parameter));
     }
-    if let Some(other) = gradients.keys().min() {
-        return Err(GraphError::Malformed(format!(
-            "the checkpoint lacks the trainable parameter `{other}`"
-        )));
+    source.declare_frozen(&mut b, options);
+    tidy::tidied(b.finish())
+}
+
+/// Writes the model of an optimizer's update alone, clipping included.
+///
+/// Inputs: [`LEARNING_RATE`], [`STEP`], [`gradient_name`] of each trainable parameter, then each
+/// trainable parameter and its [`moment_names`]. Outputs: [`new_name`] of each parameter and moment.
+///
+/// # Errors
+/// [`GraphError::Unsupported`] for a weight decay that the optimizer lacks.
+pub fn update_model(
+    artifacts: &Artifacts,
+    options: &LoweringOptions,
+) -> Result<ModelProto, GraphError> {
+    let settings = options.optimizer(artifacts)?;
+    let mut b = Builder::new("update");
+    b.input(LEARNING_RATE, elem::FLOAT, &[]);
+    b.input(STEP, elem::INT64, &[]);
+    let mut gradients = Vec::new();
+    for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {
+        let gradient = gradient_name(&parameter.name);
+        declare(&mut b, &gradient, parameter);
+        gradients.push((parameter, gradient));
     }
-    source.outputs(&mut b, true);
-    append_update(&mut b, settings, &updated);
-    Ok(pruned(b.finish()))
+    append_update(&mut b, &settings, &gradients);
+    tidy::tidied(b.finish())
+}
+
+/// Writes the model that only measures.
+///
+/// Inputs: the data, then the trainable parameters. Outputs: [`MARGIN`] and [`PAIR_LOSS`].
+///
+/// # Errors
+/// As [`step_model`].
+pub fn eval_model(
+    artifacts: &Artifacts,
+    options: &LoweringOptions,
+) -> Result<ModelProto, GraphError> {
+    let source = Source::new(&artifacts.eval, artifacts.parameters())?;
+    let mut b = source.begin("eval", options);
+    source.declare_data(&mut b);
+    for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {
+        declare(&mut b, &parameter.name, parameter);
+    }
+    source.lower(&mut b)?;
+    source.measures(&mut b, false);
+    source.declare_frozen(&mut b, options);
+    tidy::tidied(b.finish())
 }
 
 /// Adds parameters and moments as inputs, their new values as outputs, and the update between.
-fn append_update(b: &mut Builder, settings: &OptimizerSettings, updated: &[(&Parameter, String)]) {
-    let mut updates = Vec::with_capacity(updated.len());
-    for (parameter, gradient) in updated {
+fn append_update(
+    b: &mut Builder,
+    settings: &OptimizerSettings,
+    gradients: &[(&Parameter, String)],
+) {
+    let mut updates = Vec::with_capacity(gradients.len());
+    for (parameter, gradient) in gradients {
         let name = &parameter.name;
         let moments = moment_names(name);
-        let state: Vec<&String> = std::iter::once(name)
-            .chain(moments.iter().take(settings.moments()))
-            .collect();
-        for name in state {
-            declare_parameter(b, name, &parameter.dims);
-            let dims: Vec<DimProto> = parameter.dims.iter().map(|&dim| dim.into()).collect();
-            b.output(&new_name(name), elem::FLOAT, &dims);
+        for name in std::iter::once(name).chain(moments.iter().take(settings.moments())) {
+            declare(b, name, parameter);
+            b.output(&new_name(name), elem::FLOAT, &dims(parameter));
         }
         updates.push(Update {
             parameter: name.clone(),
@@ -135,259 +246,11 @@ fn append_update(b: &mut Builder, settings: &OptimizerSettings, updated: &[(&Par
     optimizer::update(b, settings, LEARNING_RATE, STEP, &updates);
 }
 
-/// Writes the model that only measures: data and trainable parameters in, [`MARGIN`] and
-/// [`PAIR_LOSS`] out.
-pub(super) fn eval_model(
-    eval: &ModelProto,
-    parameters: &[Parameter],
-) -> Result<ModelProto, GraphError> {
-    let graph = graph_of(eval)?;
-    let source = Source::new(graph, parameters)?;
-    let mut b = source.begin("eval", eval.opset());
-    declare_data(&mut b, graph, &source);
-    for parameter in parameters.iter().filter(|p| p.trainable) {
-        declare_parameter(&mut b, &parameter.name, &parameter.dims);
-    }
-    for node in &graph.node {
-        lower_node(&mut b, source.renamed(node))?;
-    }
-    source.outputs(&mut b, false);
-    Ok(pruned(b.finish()))
+/// Declares an f32 input of a parameter's shape.
+fn declare(b: &mut Builder, name: &str, like: &Parameter) {
+    b.input(name, elem::FLOAT, &dims(like));
 }
 
-fn graph_of(model: &ModelProto) -> Result<&GraphProto, GraphError> {
-    if model.opset() < OLDEST_OPSET {
-        return Err(GraphError::Unsupported(format!(
-            "operator set {}: expected {OLDEST_OPSET} or later",
-            model.opset()
-        )));
-    }
-    let graph = model.graph.as_ref();
-    graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))
-}
-
-fn declare_data(target: &mut Builder, graph: &GraphProto, source: &Source<'_>) {
-    for value in graph.input.iter().filter(|v| source.is_data(v)) {
-        if let Some(tensor) = value.tensor_type() {
-            let dims = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
-            target.input(&value.name, tensor.elem_type, dims);
-        }
-    }
-}
-
-fn declare_parameter(target: &mut Builder, name: &str, dims: &[i64]) {
-    let dims: Vec<DimProto> = dims.iter().map(|&dim| dim.into()).collect();
-    target.input(name, elem::FLOAT, &dims);
-}
-
-fn lower_node(b: &mut Builder, node: NodeProto) -> Result<(), GraphError> {
-    if node.domain.is_empty() || node.domain == "ai.onnx" {
-        b.node(node);
-        return Ok(());
-    }
-    if node.domain == MICROSOFT {
-        if let Some((_, rule)) = RULES.iter().find(|(name, _)| *name == node.op_type) {
-            return rule(b, &node);
-        }
-        if STOCK.contains(&node.op_type.as_str()) {
-            b.node(node);
-            return Ok(());
-        }
-    }
-    Err(GraphError::Operator {
-        operator: format!("{}.{}", node.domain, node.op_type),
-        node: label(&node).to_owned(),
-        hint: "export the model from standard operators (no fused attention, no dropout, no \
-               convolution) and make the artifacts again with onnxruntime-training 1.19.2",
-    })
-}
-
-/// A graph to lower: which of its values are what.
-struct Source<'a> {
-    graph: &'a GraphProto,
-    parameters: &'a [Parameter],
-    /// Names of inner values that would clash with names of the result.
-    clashes: HashSet<String>,
-    loss: String,
-    pair_loss: String,
-    margin: String,
-}
-
-impl<'a> Source<'a> {
-    fn new(graph: &'a GraphProto, parameters: &'a [Parameter]) -> Result<Self, GraphError> {
-        let makers: HashMap<&str, &NodeProto> = graph
-            .node
-            .iter()
-            .flat_map(|node| node.output.iter().map(move |o| (o.as_str(), node)))
-            .collect();
-        let loss = graph.output.first().map_or("", |v| v.name.as_str());
-        let mean = makers.get(loss).filter(|node| node.op_type == "ReduceMean");
-        let pair_loss = mean.and_then(|node| node.input_at(0)).ok_or_else(|| {
-            GraphError::Unsupported(format!(
-                "the first output, `{loss}`, is not a mean over pairs"
-            ))
-        })?;
-        let margin = find_margin(&makers, pair_loss).ok_or_else(|| {
-            GraphError::Unsupported("no difference of two rewards before the loss".into())
-        })?;
-
-        let mut reserved: HashSet<String> = [LOSS, MARGIN, PAIR_LOSS, LEARNING_RATE, STEP]
-            .map(str::to_owned)
-            .into();
-        for parameter in parameters {
-            for name in std::iter::once(parameter.name.clone()).chain(moment_names(&parameter.name))
-            {
-                reserved.insert(new_name(&name));
-                if name != parameter.name {
-                    reserved.insert(name);
-                }
-            }
-        }
-        let inner = graph.node.iter().flat_map(|node| &node.output);
-        let inner = inner.chain(graph.initializer.iter().map(|tensor| &tensor.name));
-        let clashes: HashSet<String> = inner.filter(|n| reserved.contains(*n)).cloned().collect();
-        let source = Self {
-            graph,
-            parameters,
-            loss: loss.to_owned(),
-            pair_loss: pair_loss.to_owned(),
-            margin,
-            clashes,
-        };
-        if let Some(value) = graph.input.iter().find(|v| reserved.contains(&v.name)) {
-            return Err(GraphError::Unsupported(format!(
-                "the name `{}` of an input is taken",
-                value.name
-            )));
-        }
-        Ok(source)
-    }
-
-    /// Whether an input carries data: neither a parameter nor part of gradient accumulation.
-    fn is_data(&self, value: &ValueInfoProto) -> bool {
-        let name = &value.name;
-        name != RESET
-            && !name.ends_with(BUFFER_SUFFIX)
-            && !self.parameters.iter().any(|p| p.name == *name)
-    }
-
-    /// A builder that knows the names in use, with the constants and the frozen parameters.
-    fn begin(&self, name: &str, opset: i64) -> Builder {
-        let mut graph = Builder::with_opset(name, opset.max(OPSET));
-        graph.reserve([LOSS, MARGIN, PAIR_LOSS, LEARNING_RATE, STEP]);
-        graph.reserve(self.graph.input.iter().map(|v| v.name.as_str()));
-        let outputs = self.graph.node.iter().flat_map(|node| &node.output);
-        graph.reserve(outputs.map(String::as_str));
-        let frozen = self.parameters.iter().filter(|p| !p.trainable);
-        let mut known = HashSet::new();
-        for parameter in frozen {
-            known.insert(parameter.name.as_str());
-            graph.f32(&parameter.name, &parameter.dims, &parameter.data);
-        }
-        let trainable = self.parameters.iter().filter(|p| p.trainable);
-        known.extend(trainable.map(|p| p.name.as_str()));
-        for tensor in &self.graph.initializer {
-            // the forward values of parameters may stand here too; the checkpoint's count
-            if !known.contains(tensor.name.as_str()) {
-                let name = self.rename(&tensor.name);
-                graph.initializer(TensorProto {
-                    name,
-                    ..tensor.clone()
-                });
-            }
-        }
-        graph
-    }
-
-    fn rename(&self, name: &str) -> String {
-        if self.clashes.contains(name) {
-            format!("{name}.inner")
-        } else {
-            name.to_owned()
-        }
-    }
-
-    fn renamed(&self, node: &NodeProto) -> NodeProto {
-        let mut node = node.clone();
-        self.rename_in(&mut node);
-        node
-    }
-
-    fn rename_in(&self, node: &mut NodeProto) {
-        for name in node.input.iter_mut().chain(&mut node.output) {
-            *name = self.rename(name);
-        }
-        for graph in node.attribute.iter_mut().filter_map(|a| a.g.as_mut()) {
-            graph
-                .node
-                .iter_mut()
-                .for_each(|inner| self.rename_in(inner));
-            for value in &mut graph.output {
-                value.name = self.rename(&value.name);
-            }
-        }
-    }
-
-    fn outputs(&self, b: &mut Builder, with_loss: bool) {
-        let pairs: [DimProto; 1] = ["pairs".into()];
-        let mut output = |value: &str, name: &str, dims: &[DimProto]| {
-            let value = self.rename(value);
-            b.op_to("", "Identity", &[&value], &[name], &[]);
-            b.output(name, elem::FLOAT, dims);
-        };
-        if with_loss {
-            output(&self.loss, LOSS, &[]);
-        }
-        output(&self.margin, MARGIN, &pairs);
-        output(&self.pair_loss, PAIR_LOSS, &pairs);
-    }
-}
-
-/// The output of the subtraction that is nearest to the loss, walking back.
-fn find_margin(makers: &HashMap<&str, &NodeProto>, from: &str) -> Option<String> {
-    let mut seen = HashSet::new();
-    let mut queue = std::collections::VecDeque::from([from]);
-    while let Some(value) = queue.pop_front() {
-        if !seen.insert(value) {
-            continue;
-        }
-        if let Some(node) = makers.get(value) {
-            if node.op_type == "Sub" {
-                return Some(value.to_owned());
-            }
-            queue.extend(node.input.iter().map(String::as_str));
-        }
-    }
-    None
-}
-
-/// Drops nodes and constants that no output depends on, such as the gradients of the data.
-fn pruned(mut model: ModelProto) -> ModelProto {
-    if let Some(graph) = &mut model.graph {
-        let mut needed: HashSet<String> = graph.output.iter().map(|v| v.name.clone()).collect();
-        let mut kept = Vec::with_capacity(graph.node.len());
-        for node in std::mem::take(&mut graph.node).into_iter().rev() {
-            if node.output.iter().any(|name| needed.contains(name)) {
-                add_names_read(&node, &mut needed);
-                kept.push(node);
-            }
-        }
-        kept.reverse();
-        graph.node = kept;
-        graph
-            .initializer
-            .retain(|tensor| needed.contains(&tensor.name));
-    }
-    model
-}
-
-fn add_names_read(node: &NodeProto, names: &mut HashSet<String>) {
-    names.extend(node.input.iter().filter(|name| !name.is_empty()).cloned());
-    for graph in node.attribute.iter().filter_map(|a| a.g.as_ref()) {
-        names.extend(graph.output.iter().map(|v| v.name.clone()));
-        graph
-            .node
-            .iter()
-            .for_each(|inner| add_names_read(inner, names));
-    }
+fn dims(parameter: &Parameter) -> Vec<DimProto> {
+    parameter.dims.iter().map(|&dim| dim.into()).collect()
 }

@@ -1,6 +1,11 @@
-use super::super::artifacts::{BUNDLED, CHOSEN, Head, REJECTED};
-use super::super::builder;
+use std::collections::HashSet;
+
+use super::rules::{RULES, lower_node};
 use super::*;
+use crate::graph::artifacts::{BUNDLED, CHOSEN, Head, REJECTED};
+use crate::graph::builder::{self, MICROSOFT, OPSET};
+use crate::graph::checkpoint::Checkpoint;
+use crate::graph::proto::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
 
 fn names(values: &[ValueInfoProto]) -> Vec<&str> {
     values.iter().map(|v| v.name.as_str()).collect()
@@ -39,8 +44,9 @@ fn every_head_lowers_to_stock_operators() {
         for graph in [&step, &eval] {
             check_defined(graph);
             assert_eq!(names(&graph.input)[..2], [CHOSEN, REJECTED]);
-            for node in graph.node.iter().filter(|n| !n.domain.is_empty()) {
-                assert!(STOCK.contains(&node.op_type.as_str()), "{}", node.op_type);
+            for node in &graph.node {
+                assert!(refused::is_stock(node), "{}", node.op_type);
+                assert_ne!(node.op_type, "Identity");
             }
         }
         let parameters = lowered.parameters.len();
@@ -65,22 +71,181 @@ fn every_head_lowers_to_stock_operators() {
     }
 }
 
-#[test]
-fn an_unknown_training_operator_is_refused_by_name() {
-    let mut b = Builder::new("test");
-    let node = NodeProto {
-        op_type: "ConvGrad".into(),
+/// A graph of one trainable parameter `w` (`[2]`), data `x` (`[pairs, 2]`) and whatever `body` adds;
+/// it names the loss. The gradient of `w` is `w` itself.
+fn artifacts(opset: i64, body: impl FnOnce(&mut Builder) -> String) -> Artifacts {
+    let mut b = Builder::with_opset("test", opset);
+    b.input("x", elem::FLOAT, &["pairs".into(), 2.into()]);
+    b.input("w", elem::FLOAT, &[2.into()]);
+    let loss = body(&mut b);
+    b.output(&loss, elem::FLOAT, &[]);
+    let eval = b.finish();
+    let mut training = eval.clone();
+    let graph = training.graph.as_mut().unwrap();
+    for (name, dims) in [("w_grad.accumulation.buffer", 2), ("lazy_reset_grad", 1)] {
+        let value = ValueInfoProto::tensor(name, elem::FLOAT, vec![dims.into()]);
+        graph.input.push(value);
+    }
+    graph.node.push(NodeProto {
+        op_type: "InPlaceAccumulatorV2".into(),
         domain: MICROSOFT.into(),
+        input: ["w_grad.accumulation.buffer", "w", "lazy_reset_grad"]
+            .map(str::to_owned)
+            .into(),
+        output: vec!["w_grad.accumulation.out".into()],
+        ..NodeProto::default()
+    });
+    let parameter = |name: &str, trainable| Parameter {
+        name: name.into(),
+        dims: vec![2],
+        data: vec![1.0, 2.0],
+        trainable,
+    };
+    let checkpoint = Checkpoint {
+        parameters: vec![parameter("w", true), parameter("frozen", false)],
+        ..Checkpoint::default()
+    };
+    Artifacts::new(training, eval, OptimizerSettings::default(), checkpoint).unwrap()
+}
+
+/// `mean(softplus(-margin))` with values of any name.
+fn pair_loss(b: &mut Builder) -> String {
+    let product = b.call("Mul", &["x", "w"]);
+    let rewards = b.reduce("ReduceSum", &product, &[1], false);
+    b.op_to("", "Mul", &["x", "frozen"], &["other"], &[]);
+    let others = b.reduce("ReduceSum", "other", &[1], false);
+    let margin = b.call("Sub", &[&rewards, &others]);
+    let negative = b.call("Neg", &[&margin]);
+    let losses = b.call("Softplus", &[&negative]);
+    b.op("ReduceMean", &[&losses], &[builder::int("keepdims", 0)])
+}
+
+fn graph_of(model: Result<ModelProto, GraphError>) -> GraphProto {
+    let graph = model.unwrap().graph.unwrap();
+    check_defined(&graph);
+    graph
+}
+
+#[test]
+fn inputs_and_outputs_of_the_five_graphs() {
+    let artifacts = artifacts(17, pair_loss);
+    let options = LoweringOptions::default();
+    let check = |model, inputs: &[&str], outputs: &[&str]| {
+        let graph = graph_of(model);
+        assert_eq!(names(&graph.input), inputs);
+        assert_eq!(names(&graph.output), outputs);
+    };
+    let measures = [LOSS, MARGIN, PAIR_LOSS];
+    let state = ["w", "w.moment1", "w.moment2"];
+    let new = ["w.new", "w.moment1.new", "w.moment2.new"];
+    let rates = [LEARNING_RATE, STEP];
+    check(
+        step_model(&artifacts, &options),
+        &[&["x"][..], &rates, &state].concat(),
+        &[&measures[..], &new].concat(),
+    );
+    check(
+        gradient_model(&artifacts, &options),
+        &["x", "w"],
+        &[&measures[..], &["w.gradient"]].concat(),
+    );
+    check(
+        accumulate_model(&artifacts, &options),
+        &["x", SHARE, "w", "w.accumulated"],
+        &[&measures[..], &["w.gradient"]].concat(),
+    );
+    check(
+        update_model(&artifacts, &options),
+        &[&rates[..], &["w.gradient"], &state].concat(),
+        &new,
+    );
+    check(
+        eval_model(&artifacts, &options),
+        &["x", "w"],
+        &[MARGIN, PAIR_LOSS],
+    );
+    let options = LoweringOptions {
+        frozen_as_inputs: true,
+        ..options
+    };
+    check(
+        eval_model(&artifacts, &options),
+        &["x", "w", "frozen"],
+        &[MARGIN, PAIR_LOSS],
+    );
+}
+
+#[test]
+fn sgd_has_no_moments() {
+    let mut artifacts = artifacts(17, pair_loss);
+    artifacts.optimizer = OptimizerSettings::Sgd {
+        max_gradient_norm: Some(1.0),
+    };
+    let graph = graph_of(step_model(&artifacts, &LoweringOptions::default()));
+    assert_eq!(names(&graph.input), ["x", LEARNING_RATE, STEP, "w"]);
+    assert_eq!(names(&graph.output), [LOSS, MARGIN, PAIR_LOSS, "w.new"]);
+}
+
+#[test]
+fn the_declared_operator_set_is_at_least_the_default_one() {
+    for (own, declared) in [(13, OPSET), (17, 17), (18, 18), (22, 22)] {
+        let artifacts = artifacts(own, pair_loss);
+        let model = eval_model(&artifacts, &LoweringOptions::default()).unwrap();
+        assert_eq!(model.opset(), declared);
+    }
+    let old = artifacts(12, pair_loss);
+    let error = eval_model(&old, &LoweringOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("operator set 12"), "{error}");
+}
+
+fn node(domain: &str, op_type: &str) -> NodeProto {
+    NodeProto {
+        op_type: op_type.into(),
+        domain: domain.into(),
         input: vec!["g".into()],
         output: vec!["dx".into()],
         ..NodeProto::default()
+    }
+}
+
+#[test]
+fn operators_beyond_the_table_are_refused_by_name() {
+    let refused = |domain: &str, op_type: &str, hint: &str| {
+        let mut b = Builder::new("test");
+        let error = lower_node(&mut b, node(domain, op_type)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("training operator `{domain}.{op_type}` of node `dx` is not supported")
+        );
+        assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
     };
-    let error = lower_node(&mut b, node).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "training operator `com.microsoft.ConvGrad` of node `dx` is not supported"
-    );
-    assert!(error.hint().unwrap().contains("standard operators"));
+    refused(MICROSOFT, "ConvGrad", "`frozen_params`");
+    refused(MICROSOFT, "LSTMGrad", "recurrent");
+    refused("org.pytorch.aten", "ATen", "standard operators only");
+    refused(MICROSOFT, "NcclAllReduce", "single device");
+    refused(MICROSOFT, "FakeQuantGrad", "in f32");
+    refused(MICROSOFT, "BitmaskDropout", "evaluation mode");
+    refused(MICROSOFT, "Unheard", "standard operators");
+    refused("pkg.transformers", "Layer", "inline");
+}
+
+#[test]
+fn subgraphs_are_looked_into() {
+    let inside = |inner: NodeProto| {
+        let mut outer = node("", "If");
+        outer.attribute.push(AttributeProto {
+            name: "then_branch".into(),
+            g: Some(GraphProto {
+                node: vec![inner],
+                ..GraphProto::default()
+            }),
+            ..AttributeProto::default()
+        });
+        lower_node(&mut Builder::new("test"), outer)
+    };
+    inside(node("", "Identity")).unwrap();
+    let error = inside(node(MICROSOFT, "ConvGrad")).unwrap_err().to_string();
+    assert!(error.contains("ConvGrad"), "{error}");
 }
 
 #[test]
@@ -102,24 +267,62 @@ fn rules_are_sorted_and_unique() {
     assert!(RULES.is_sorted_by(|a, b| a.0 < b.0));
 }
 
-/// Inner values with the names of the result step aside.
+/// What makes a value, and from what.
+fn maker<'a>(graph: &'a GraphProto, name: &str) -> (&'a str, &'a str) {
+    let node = graph.node.iter().find(|n| n.output[0] == name).unwrap();
+    (&node.op_type, &node.input[0])
+}
+
 #[test]
-fn clashing_names_are_renamed() {
-    let mut graph = Builder::new("test");
-    graph.input(CHOSEN, elem::FLOAT, &["pairs".into()]);
-    let value = graph.op("Neg", &[CHOSEN], &[]);
-    graph.op_to("", "Sub", &[CHOSEN, &value], &["pair_loss"], &[]);
-    graph.op_to("", "Exp", &["pair_loss"], &["margin"], &[]);
-    let attributes = [builder::int("keepdims", 0)];
-    graph.op_to("", "ReduceMean", &["margin"], &["mean"], &attributes);
-    graph.output("mean", elem::FLOAT, &[]);
-    let model = eval_model(&graph.finish(), &[]).unwrap();
-    let graph = model.graph.unwrap();
-    check_defined(&graph);
-    let source = |name: &str| {
-        let maker = graph.node.iter().find(|n| n.output[0] == name).unwrap();
-        maker.input[0].clone()
+fn inner_values_with_reserved_names_step_aside() {
+    let artifacts = artifacts(17, |b| {
+        b.op_to("", "Neg", &["x"], &[STEP], &[]);
+        b.op_to("", "Sub", &["x", STEP], &["loss"], &[]);
+        b.op_to("", "Exp", &["loss"], &["w.gradient"], &[]);
+        let attributes = [builder::int("keepdims", 0)];
+        b.op("ReduceMean", &["w.gradient"], &attributes)
+    });
+    let graph = graph_of(step_model(&artifacts, &LoweringOptions::default()));
+    assert_eq!(maker(&graph, LOSS), ("ReduceMean", "w.gradient.inner"));
+    // not known to be vectors
+    assert_eq!(maker(&graph, MARGIN), ("Reshape", "loss.inner"));
+    assert_eq!(maker(&graph, PAIR_LOSS), ("Reshape", "w.gradient.inner"));
+}
+
+/// Where values are called margin and loss of pairs, they are taken, whatever the loss's form.
+#[test]
+fn named_measures_are_taken() {
+    let artifacts = artifacts(17, |b| {
+        b.op_to("", "Exp", &["x"], &[MARGIN], &[]);
+        b.op_to("", "Neg", &[MARGIN], &[PAIR_LOSS], &[]);
+        let weighted = b.call("Sub", &[PAIR_LOSS, "x"]);
+        b.reduce("ReduceSum", &weighted, &[], false)
+    });
+    let graph = graph_of(eval_model(&artifacts, &LoweringOptions::default()));
+    assert_eq!(maker(&graph, MARGIN).1, "margin.inner");
+    assert_eq!(maker(&graph, PAIR_LOSS).1, "pair_loss.inner");
+    assert_eq!(maker(&graph, "margin.inner"), ("Exp", "x"));
+}
+
+#[test]
+fn broken_graphs_are_errors() {
+    let error_of = |change: &dyn Fn(&mut GraphProto)| {
+        let mut artifacts = artifacts(17, pair_loss);
+        change(artifacts.training.graph.as_mut().unwrap());
+        let model = step_model(&artifacts, &LoweringOptions::default());
+        model.unwrap_err().to_string()
     };
-    assert_eq!(source(MARGIN), "pair_loss.inner");
-    assert_eq!(source(PAIR_LOSS), "margin.inner");
+    let cycle = error_of(&|graph| graph.node.reverse());
+    assert!(cycle.contains("before it is made"), "{cycle}");
+    let twice = error_of(&|graph| graph.node.insert(0, graph.node[0].clone()));
+    assert!(twice.contains("made twice"), "{twice}");
+    let missing = error_of(&|graph| drop(graph.node.pop()));
+    assert!(missing.contains("`w` has no gradient"), "{missing}");
+    let no_loss = error_of(&|graph| graph.output.clear());
+    assert!(no_loss.contains("is not a mean over pairs"), "{no_loss}");
+    let unknown = error_of(&|graph| {
+        let node = graph.node.last_mut().unwrap();
+        node.input[0] = "other_grad.accumulation.buffer".into();
+    });
+    assert!(unknown.contains("`w` has no gradient"), "{unknown}");
 }

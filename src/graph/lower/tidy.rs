@@ -1,0 +1,140 @@
+//! What is done to a lowered graph at the end: nodes that nothing needs are dropped, and those that
+//! only rename a value.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::graph::GraphError;
+use crate::graph::proto::{GraphProto, ModelProto, NodeProto};
+
+/// The model without nodes and constants that no output depends on, such as the gradients of the
+/// data, and without needless `Identity` nodes.
+///
+/// # Errors
+/// [`GraphError::Malformed`] when nodes do not come after those they depend on, as in a cycle.
+pub(super) fn tidied(mut model: ModelProto) -> Result<ModelProto, GraphError> {
+    if let Some(graph) = &mut model.graph {
+        prune(graph);
+        collapse(graph);
+        check_order(graph)?;
+    }
+    Ok(model)
+}
+
+fn prune(graph: &mut GraphProto) {
+    let mut needed: HashSet<String> = graph.output.iter().map(|v| v.name.clone()).collect();
+    let mut kept = Vec::with_capacity(graph.node.len());
+    for node in std::mem::take(&mut graph.node).into_iter().rev() {
+        if node.output.iter().any(|name| needed.contains(name)) {
+            add_names_read(&node, &mut needed);
+            kept.push(node);
+        }
+    }
+    kept.reverse();
+    graph.node = kept;
+    graph
+        .initializer
+        .retain(|tensor| needed.contains(&tensor.name));
+}
+
+fn add_names_read(node: &NodeProto, names: &mut HashSet<String>) {
+    names.extend(node.input.iter().filter(|name| !name.is_empty()).cloned());
+    for graph in node.attribute.iter().filter_map(|a| a.g.as_ref()) {
+        names.extend(graph.output.iter().map(|v| v.name.clone()));
+        for inner in &graph.node {
+            add_names_read(inner, names);
+        }
+    }
+}
+
+/// Removes `Identity` nodes: their readers read the source, and a graph's output is made under its
+/// name at once.
+fn collapse(graph: &mut GraphProto) {
+    let outputs: HashSet<&str> = graph.output.iter().map(|v| v.name.as_str()).collect();
+    let made: HashSet<&String> = graph.node.iter().flat_map(|node| &node.output).collect();
+    let mut sources: HashMap<String, String> = HashMap::new();
+    let mut names: HashMap<String, String> = HashMap::new();
+    let mut dropped = HashSet::new();
+    for (index, node) in graph.node.iter().enumerate() {
+        let ("Identity", "", [input], [output]) = (
+            node.op_type.as_str(),
+            node.domain.as_str(),
+            node.input.as_slice(),
+            node.output.as_slice(),
+        ) else {
+            continue;
+        };
+        let input = sources.get(input).unwrap_or(input).clone();
+        if !outputs.contains(output.as_str()) {
+            sources.insert(output.clone(), input);
+        } else if made.contains(&input)
+            && !outputs.contains(input.as_str())
+            && !names.contains_key(&input)
+        {
+            names.insert(input, output.clone());
+        } else {
+            continue;
+        }
+        dropped.insert(index);
+    }
+    let renamed = |name: &str| -> String {
+        let name = sources.get(name).map_or(name, String::as_str);
+        names.get(name).map_or(name, String::as_str).to_owned()
+    };
+    let mut kept = Vec::with_capacity(graph.node.len() - dropped.len());
+    for (index, mut node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
+        if !dropped.contains(&index) {
+            rename_in(&mut node, &renamed);
+            kept.push(node);
+        }
+    }
+    graph.node = kept;
+}
+
+/// Changes the names of values that a node reads and makes, inside its subgraphs too.
+pub(super) fn rename_in(node: &mut NodeProto, rename: &dyn Fn(&str) -> String) {
+    for name in node.input.iter_mut().chain(&mut node.output) {
+        if !name.is_empty() {
+            *name = rename(name);
+        }
+    }
+    for graph in node.attribute.iter_mut().filter_map(|a| a.g.as_mut()) {
+        for inner in &mut graph.node {
+            rename_in(inner, rename);
+        }
+        for value in &mut graph.output {
+            value.name = rename(&value.name);
+        }
+    }
+}
+
+fn check_order(graph: &GraphProto) -> Result<(), GraphError> {
+    let inputs = graph.input.iter().map(|v| v.name.as_str());
+    let constants = graph.initializer.iter().map(|t| t.name.as_str());
+    let mut known: HashSet<&str> = inputs.chain(constants).collect();
+    for node in &graph.node {
+        if let Some(name) = node
+            .input
+            .iter()
+            .find(|name| !name.is_empty() && !known.contains(name.as_str()))
+        {
+            return Err(GraphError::Malformed(format!(
+                "`{name}` is used by `{}` ({}) before it is made",
+                super::rules::label(node),
+                node.op_type
+            )));
+        }
+        for name in node.output.iter().filter(|name| !name.is_empty()) {
+            if !known.insert(name) {
+                return Err(GraphError::Malformed(format!("`{name}` is made twice")));
+            }
+        }
+    }
+    let missing = |v: &&crate::graph::proto::ValueInfoProto| !known.contains(v.name.as_str());
+    match graph.output.iter().find(missing) {
+        None => Ok(()),
+        Some(value) => Err(GraphError::Malformed(format!(
+            "output `{}` is not made",
+            value.name
+        ))),
+    }
+}
