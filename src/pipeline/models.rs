@@ -11,9 +11,10 @@ use super::PipelineError;
 use super::config::{ModelConfig, Pool, RunConfig};
 use super::training::derive;
 use crate::graph::artifacts::make::{
-    self, ComposeOptions, Composed, ForwardModel, HeadStart, Standardisation, Train, compose,
+    self, ComposeOptions, Composed, Cut, ForwardModel, HeadStart, Standardisation, Train, compose,
+    cut,
 };
-use crate::graph::artifacts::{Artifacts, Cut, Head, cut};
+use crate::graph::artifacts::{Artifacts, Head};
 use crate::graph::backbone::training_forward;
 use crate::graph::lower::moment_names;
 use crate::graph::optimizer::AdamWSettings;

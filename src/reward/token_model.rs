@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::token_rows::TokenRows;
 use super::trainer::{Input, MicroBatch, StepResult, Trainer, Values};
 use super::{Features, ModelState, PairTexts, RewardError, RewardModel};
-use crate::graph::artifacts::STATES;
+use crate::graph::artifacts::make::STATES;
 use crate::graph::backbone::{ATTENTION_MASK, INPUT_IDS, RESPONSE_MASK};
 use crate::tokens::{PairBatch, Texts, plan_pair_batches};
 

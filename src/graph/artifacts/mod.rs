@@ -12,12 +12,10 @@ use super::checkpoint::{Checkpoint, Parameter, remove};
 use super::optimizer::OptimizerSettings;
 use super::proto::{DimProto, DimValue, GraphProto, ModelProto, ValueInfoProto, elem};
 
-mod cut;
 mod head;
 pub mod make;
 mod optimizer_model;
 
-pub use cut::{Cut, STATES, cut};
 pub use head::{BUNDLED, CHOSEN, Head, LoweredHead, REJECTED};
 
 /// File of the graph that computes loss and gradients.

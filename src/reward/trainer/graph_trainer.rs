@@ -9,7 +9,7 @@ use ort::value::Tensor;
 
 use super::super::runtime::{Device, ExecutionDevice, Runtime};
 use super::super::{ModelState, RewardError};
-use super::{MicroBatch, StepResult, Trainer, bind_data, finite, saved};
+use super::{MicroBatch, StepResult, Trainer, bind_data, bind_results, finite, saved};
 use crate::graph::artifacts::Artifacts;
 use crate::graph::lower::{self, LEARNING_RATE, LOSS, LoweringOptions, MARGIN, SHARE, STEP};
 
@@ -110,16 +110,6 @@ impl Place {
     }
 }
 
-/// Where outputs of unknown shape go: small ones, which the host reads.
-pub(super) fn host_memory() -> Result<MemoryInfo<'static>, RewardError> {
-    Ok(MemoryInfo::new(
-        AllocationDevice::CPU,
-        0,
-        AllocatorType::Device,
-        MemoryType::CPUOutput,
-    )?)
-}
-
 impl GraphTrainer {
     /// Lowers artifacts and puts them on a device. `threads`: 0 for one per core.
     ///
@@ -153,7 +143,7 @@ impl GraphTrainer {
                 name: parameter.name.clone(),
                 dims: dims.clone(),
                 sets: [filled(&parameter.data)?, filled(&zeros)?],
-                moments: (0..artifacts.optimizer.n_moments())
+                moments: (0..artifacts.optimizer.moments())
                     .map(|_| filled(&zeros))
                     .collect::<Result<_, _>>()?,
                 gradient: None,
@@ -184,8 +174,9 @@ impl GraphTrainer {
             for held in parameters {
                 held.bind_update(binding, bound.present)?;
             }
-            bind_results(binding)
+            Ok(())
         })?;
+        bind_results(binding, &[LOSS, MARGIN])?;
         bind_data(&self.step.session, binding, batch)?;
         bind_scalars(binding, learning_rate, self.steps + 1)?;
         let outputs = self.step.session.run_binding(binding)?;
@@ -246,8 +237,9 @@ impl GraphTrainer {
                     binding.bind_input(lower::accumulated_name(&held.name), before)?;
                     binding.bind_output(lower::gradient_name(&held.name), sum)?;
                 }
-                bind_results(binding)
+                Ok(())
             })?;
+            bind_results(binding, &[LOSS, MARGIN])?;
             bind_data(&accumulate.session, binding, batch)?;
             binding.bind_input(SHARE, &scalar(share)?)?;
             let outputs = accumulate.session.run_binding(binding)?;
@@ -315,13 +307,6 @@ fn binding<'g>(
     })
 }
 
-fn bind_results(binding: &mut IoBinding) -> Result<(), RewardError> {
-    for name in [LOSS, MARGIN] {
-        binding.bind_output_to_device(name, &host_memory()?)?;
-    }
-    Ok(())
-}
-
 fn bind_scalars(binding: &mut IoBinding, learning_rate: f32, step: u64) -> Result<(), RewardError> {
     let step = i64::try_from(step).expect("steps are counted in 63 bits");
     binding.bind_input(LEARNING_RATE, &scalar(learning_rate)?)?;
@@ -361,9 +346,9 @@ impl Trainer for GraphTrainer {
             for held in parameters {
                 binding.bind_input(&held.name, &held.sets[bound.present])?;
             }
-            binding.bind_output_to_device(MARGIN, &host_memory()?)?;
             Ok(())
         })?;
+        bind_results(binding, &[MARGIN])?;
         bind_data(&self.eval.session, binding, batch)?;
         let outputs = self.eval.session.run_binding(binding)?;
         let margins = outputs[MARGIN].try_extract_tensor::<f32>()?.1;

@@ -7,8 +7,7 @@ use ort::value::Tensor;
 use super::super::runtime::{Device, Runtime};
 use super::super::{ModelState, RewardError};
 use super::optimizer::{Update, update};
-use super::graph_trainer::host_memory;
-use super::{MicroBatch, StepResult, Trainer, bind_data, finite, saved};
+use super::{MicroBatch, StepResult, Trainer, bind_data, bind_results, finite, saved};
 use crate::graph::artifacts::Artifacts;
 use crate::graph::lower::{self, LOSS, LoweringOptions, MARGIN, PAIR_LOSS};
 use crate::graph::optimizer::OptimizerSettings;
@@ -31,7 +30,6 @@ struct Graph {
 /// A parameter with all that training keeps of it.
 struct Held {
     name: String,
-    dims: Vec<i64>,
     value: Tensor<f32>,
     /// What the gradient graph writes.
     gradient: Tensor<f32>,
@@ -70,25 +68,18 @@ impl HostTrainer {
         for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {
             let dims = parameter.dims.clone();
             let value = Tensor::from_array((dims.clone(), parameter.data.clone()))?;
-            let mut slot = Tensor::<f32>::new(&Allocator::default(), dims.clone())?;
+            let mut slot = Tensor::<f32>::new(&Allocator::default(), dims)?;
             gradient.binding.bind_input(&parameter.name, &value)?;
             eval.binding.bind_input(&parameter.name, &value)?;
             let name = lower::gradient_name(&parameter.name);
             gradient.binding.bind_output(name, &mut slot)?;
             parameters.push(Held {
                 name: parameter.name.clone(),
-                dims,
                 value,
                 gradient: slot,
                 accumulated: Vec::new(),
-                moments: vec![vec![0.0; parameter.data.len()]; artifacts.optimizer.n_moments()],
+                moments: vec![vec![0.0; parameter.data.len()]; artifacts.optimizer.moments()],
             });
-        }
-        for name in [LOSS, MARGIN] {
-            gradient.binding.bind_output_to_device(name, &host_memory()?)?;
-        }
-        for name in [MARGIN, PAIR_LOSS] {
-            eval.binding.bind_output_to_device(name, &host_memory()?)?;
         }
         Ok(Self {
             gradient,
@@ -103,6 +94,7 @@ impl HostTrainer {
     fn gradients(&mut self, batch: MicroBatch) -> Result<(f32, Vec<f32>), RewardError> {
         let n_pairs = batch.n_pairs;
         bind_data(&self.gradient.session, &mut self.gradient.binding, batch)?;
+        bind_results(&mut self.gradient.binding, &[LOSS, MARGIN, PAIR_LOSS])?;
         let outputs = self.gradient.session.run_binding(&self.gradient.binding)?;
         let loss = outputs[LOSS].try_extract_tensor::<f32>()?.1[0];
         let margins = outputs[MARGIN].try_extract_tensor::<f32>()?.1;
@@ -143,6 +135,7 @@ impl HostTrainer {
     #[expect(clippy::cast_precision_loss, reason = "a batch has few pairs")]
     pub(super) fn loss(&mut self, batch: &MicroBatch) -> Result<f64, RewardError> {
         bind_data(&self.eval.session, &mut self.eval.binding, batch.clone())?;
+        bind_results(&mut self.eval.binding, &[MARGIN, PAIR_LOSS])?;
         let outputs = self.eval.session.run_binding(&self.eval.binding)?;
         let losses = outputs[PAIR_LOSS].try_extract_tensor::<f32>()?.1;
         finite("loss", losses)?;
@@ -207,6 +200,7 @@ impl Trainer for HostTrainer {
 
     fn margins(&mut self, batch: MicroBatch) -> Result<Vec<f32>, RewardError> {
         bind_data(&self.eval.session, &mut self.eval.binding, batch)?;
+        bind_results(&mut self.eval.binding, &[MARGIN, PAIR_LOSS])?;
         let outputs = self.eval.session.run_binding(&self.eval.binding)?;
         let margins = outputs[MARGIN].try_extract_tensor::<f32>()?.1;
         finite("margin", margins)?;
@@ -233,7 +227,8 @@ impl Trainer for HostTrainer {
             let (_, values) = held.value.extract_tensor_mut();
             values.copy_from_slice(saved(state, &held.name, values.len())?);
             for (name, moment) in lower::moment_names(&held.name).iter().zip(&mut held.moments) {
-                moment.copy_from_slice(saved(state, name, moment.len())?);
+                let values = saved(state, name, moment.len())?;
+                moment.copy_from_slice(values);
             }
         }
         self.steps = state.step;

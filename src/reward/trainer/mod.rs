@@ -16,6 +16,7 @@ pub use gradient_check::check_gradients;
 pub use graph_trainer::GraphTrainer;
 pub use host_trainer::HostTrainer;
 
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, Session};
 use ort::value::{DynTensor, Tensor};
 
@@ -111,6 +112,21 @@ fn bind_data(
         if takes(name) {
             binding.bind_input(name, &input.tensor()?)?;
         }
+    }
+    Ok(())
+}
+
+/// Binds outputs whose shape depends on the batch, for one call: a binding keeps what a call made, and
+/// the next one would have to fit it.
+fn bind_results(binding: &mut IoBinding, names: &[&str]) -> Result<(), RewardError> {
+    let host = MemoryInfo::new(
+        AllocationDevice::CPU,
+        0,
+        AllocatorType::Device,
+        MemoryType::CPUOutput,
+    )?;
+    for &name in names {
+        binding.bind_output_to_device(name, &host)?;
     }
     Ok(())
 }

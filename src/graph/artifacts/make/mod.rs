@@ -5,6 +5,7 @@
 //! to a forward model that gives rewards.
 
 mod compose;
+mod cut;
 mod export;
 mod external;
 mod forward;
@@ -23,6 +24,7 @@ pub use compose::{
     ComposeOptions, Composed, FEATURES_MEAN, FEATURES_SCALE, HEAD_WEIGHT, HeadStart, REWARD,
     Standardisation, compose,
 };
+pub use cut::{Cut, STATES, cut};
 pub use export::export;
 pub use forward::{ForwardModel, Gives};
 pub use loss::{Correction, LossOptions, TARGET_MARGIN, WEIGHT};

@@ -5,12 +5,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::super::backbone::INPUT_IDS;
-use super::super::checkpoint::Parameter;
-use super::super::lower::pruned;
-use super::super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, elem};
-use super::graph_of;
-use super::make::Composed;
+use crate::graph::backbone::INPUT_IDS;
+use crate::graph::checkpoint::Parameter;
+use crate::graph::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, elem};
+
+use super::{Composed, names};
 
 /// Name of the token states in both parts: f32, `[rows, tokens, width]`.
 pub const STATES: &str = "states";
@@ -33,18 +32,18 @@ const PRODUCTS: [&str; 3] = ["FusedMatMul", "Gemm", "MatMul"];
 /// kept. `width` is that of a token's state.
 #[must_use]
 pub fn cut(composed: &Composed, width: usize) -> Option<Cut> {
-    let graph = graph_of(&composed.model);
+    let graph = composed.model.graph.as_ref()?;
     let (trainable, fixed): (Vec<&Parameter>, Vec<&Parameter>) =
         composed.parameters.iter().partition(|p| p.trainable);
-    let names = |parameters: &[&'_ Parameter]| -> HashSet<String> {
+    let names_of = |parameters: &[&Parameter]| -> HashSet<String> {
         parameters.iter().map(|p| p.name.clone()).collect()
     };
-    let trained = reached(graph, names(&trainable), |_| true);
+    let trained = reached(graph, names_of(&trainable), |_| true);
     // lengths are no content: what only knows the shape of the ids is made again
     let reads_text = reached(graph, HashSet::from([INPUT_IDS.to_owned()]), |node| {
         node.op_type != "Shape" && node.op_type != "Size"
     });
-    let weighed = reached(graph, names(&fixed), |_| true);
+    let weighed = reached(graph, names_of(&fixed), |_| true);
     let frozen_state = |name: &str| {
         reads_text.contains(name) && weighed.contains(name) && !trained.contains(name)
     };
@@ -76,9 +75,13 @@ pub fn cut(composed: &Composed, width: usize) -> Option<Cut> {
         .iter()
         .map(|p| TensorProto::from_f32(&p.name, &p.dims, &p.data));
     frozen_graph.initializer.extend(constants);
-    let frozen = without_unused_inputs(pruned(frozen));
+    let fixed_names = names_of(&fixed);
+    frozen_graph
+        .input
+        .retain(|input| !fixed_names.contains(&input.name));
+    names::prune(frozen_graph);
     let works = |node: &NodeProto| PRODUCTS.contains(&node.op_type.as_str());
-    if !frozen.graph.as_ref()?.node.iter().any(works) {
+    if !frozen_graph.node.iter().any(works) {
         return None;
     }
 
@@ -94,8 +97,7 @@ pub fn cut(composed: &Composed, width: usize) -> Option<Cut> {
         }
     }
     rest_graph.input.insert(0, states);
-    rest.model = without_unused_inputs(pruned(rest.model));
-    let rest_graph = graph_of(&rest.model);
+    names::prune(rest_graph);
     let read = |name: &str| rest_graph.input.iter().any(|input| input.name == name);
     let keep: Vec<bool> = rest.parameters.iter().map(|p| read(&p.name)).collect();
     retain(&mut rest.parameters, &keep);
@@ -125,24 +127,8 @@ fn reached(
 }
 
 /// Every name that a node or its subgraphs read.
-fn names_read(node: &NodeProto) -> Vec<&str> {
-    let mut names: Vec<&str> = node.input.iter().map(String::as_str).collect();
-    for graph in node.attribute.iter().filter_map(|a| a.g.as_ref()) {
-        names.extend(graph.node.iter().flat_map(names_read));
-        names.extend(graph.output.iter().map(|o| o.name.as_str()));
-    }
+fn names_read(node: &NodeProto) -> HashSet<&str> {
+    let mut names = HashSet::new();
+    names::add_reads(node, &mut names);
     names
-}
-
-fn without_unused_inputs(mut model: ModelProto) -> ModelProto {
-    if let Some(graph) = &mut model.graph {
-        let read: HashSet<String> = graph
-            .node
-            .iter()
-            .flat_map(names_read)
-            .map(str::to_owned)
-            .collect();
-        graph.input.retain(|input| read.contains(&input.name));
-    }
-    model
 }
