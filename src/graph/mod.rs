@@ -4,6 +4,7 @@
 //! - [`backbone`]: the forward graph of an encoder from `config.json` and `model.safetensors`.
 //! - [`checkpoint`]: the `checkpoint` file of training artifacts.
 //! - [`gradients`]: gradients of operators, from standard ones; [`optimizer`]: the update of parameters.
+//! - [`differentiate`]: the backward pass of any forward graph.
 //! - [`artifacts`]: training artifacts, and those of a reward head, resized; [`lower`]: the rewriting
 //!   of training-only operators that lets a stock runtime execute them.
 //!
@@ -17,6 +18,7 @@ pub mod artifacts;
 pub mod backbone;
 pub mod builder;
 pub mod checkpoint;
+pub mod differentiate;
 mod external;
 pub mod gradients;
 pub mod lower;
@@ -67,8 +69,8 @@ pub enum GraphError {
         /// What to do about it.
         hint: &'static str,
     },
-    /// A training operator without a lowering.
-    #[error("training operator `{operator}` of node `{node}` is not supported")]
+    /// An operator without a lowering or without a gradient.
+    #[error("operator `{operator}` of node `{node}` is not supported")]
     Operator {
         /// The operator, with its domain when it is not the default one.
         operator: String,

@@ -1,12 +1,10 @@
 //! Lowered training steps against onnxruntime-training 1.19.2: see `tests/reference/heads_parity.py`.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ort::session::Session;
-use ort::session::SessionInputValue;
+use ort::environment::Environment;
 use ort::value::Tensor;
 use prefclean::graph::artifacts::{BUNDLED, CHOSEN, Head, LoweredHead, REJECTED};
 use prefclean::graph::checkpoint::Checkpoint;
@@ -14,6 +12,7 @@ use prefclean::graph::lower;
 use serde_json::Value;
 
 use crate::runtime::{note, runtime, session};
+use crate::training::{Inputs, Training, difference, norm};
 
 const STEPS: usize = 50;
 
@@ -33,115 +32,23 @@ fn batch(step: usize, side: usize, pairs: usize, width: usize) -> Vec<f32> {
     values
 }
 
-/// The state of a training run: named parameters and moments.
-struct Training {
-    step: Session,
-    eval: Session,
-    names: Vec<String>,
-    dims: HashMap<String, Vec<i64>>,
-    values: HashMap<String, Vec<f32>>,
-    taken: i64,
+/// The features of both sides as inputs of a graph.
+fn data(pairs: usize, sides: [Vec<f32>; 2]) -> Inputs {
+    let mut inputs: Inputs = Vec::new();
+    for (name, side) in [CHOSEN, REJECTED].into_iter().zip(sides) {
+        let shape = [pairs, side.len() / pairs];
+        let tensor = Tensor::from_array((shape, side)).unwrap();
+        inputs.push((name.to_owned(), tensor.into()));
+    }
+    inputs
 }
 
-struct StepResult {
-    loss: f32,
-    margin: Vec<f32>,
-    pair_loss: Vec<f32>,
-}
-
-type Inputs = Vec<(String, SessionInputValue<'static>)>;
-
-impl Training {
-    fn new(
-        environment: &ort::environment::Environment,
-        head: &LoweredHead,
-        threads: usize,
-    ) -> Self {
-        let mut training = Self {
-            step: session(environment, &head.step_onnx, threads),
-            eval: session(environment, &head.eval_onnx, threads),
-            names: Vec::new(),
-            dims: HashMap::new(),
-            values: HashMap::new(),
-            taken: 0,
-        };
-        for parameter in &head.parameters {
-            let zeros = vec![0.0; parameter.data.len()];
-            let [first, second] = lower::moment_names(&parameter.name);
-            let all = [
-                (parameter.name.clone(), parameter.data.clone()),
-                (first, zeros.clone()),
-                (second, zeros),
-            ];
-            for (name, data) in all {
-                training.names.push(name.clone());
-                training.dims.insert(name.clone(), parameter.dims.clone());
-                training.values.insert(name, data);
-            }
-        }
-        training
-    }
-
-    fn data(pairs: usize, sides: [Vec<f32>; 2]) -> Inputs {
-        let mut inputs: Inputs = Vec::new();
-        for (name, side) in [CHOSEN, REJECTED].into_iter().zip(sides) {
-            let shape = [pairs, side.len() / pairs];
-            let tensor = Tensor::from_array((shape, side)).unwrap();
-            inputs.push((name.to_owned(), tensor.into()));
-        }
-        inputs
-    }
-
-    fn tensor(&self, name: &str) -> SessionInputValue<'static> {
-        let value = (self.dims[name].clone(), self.values[name].clone());
-        Tensor::from_array(value).unwrap().into()
-    }
-
-    fn step(&mut self, pairs: usize, sides: [Vec<f32>; 2], learning_rate: f32) -> StepResult {
-        self.taken += 1;
-        let mut inputs = Self::data(pairs, sides);
-        let scalar = Vec::<i64>::new();
-        let rate = Tensor::from_array((scalar.clone(), vec![learning_rate])).unwrap();
-        inputs.push((lower::LEARNING_RATE.into(), rate.into()));
-        let step = Tensor::from_array((scalar, vec![self.taken])).unwrap();
-        inputs.push((lower::STEP.into(), step.into()));
-        for name in &self.names {
-            inputs.push((name.clone(), self.tensor(name)));
-        }
-        let outputs = self.step.run(inputs).unwrap();
-        let read = |name: &str| {
-            outputs[name]
-                .try_extract_tensor::<f32>()
-                .unwrap()
-                .1
-                .to_vec()
-        };
-        for name in &self.names {
-            self.values
-                .insert(name.clone(), read(&lower::new_name(name)));
-        }
-        StepResult {
-            loss: read(lower::LOSS)[0],
-            margin: read(lower::MARGIN),
-            pair_loss: read(lower::PAIR_LOSS),
-        }
-    }
-
-    fn evaluate(&mut self, pairs: usize, sides: [Vec<f32>; 2]) -> (Vec<f32>, Vec<f32>) {
-        let mut inputs = Self::data(pairs, sides);
-        for name in self.names.iter().step_by(3) {
-            inputs.push((name.clone(), self.tensor(name)));
-        }
-        let outputs = self.eval.run(inputs).unwrap();
-        let read = |name: &str| {
-            outputs[name]
-                .try_extract_tensor::<f32>()
-                .unwrap()
-                .1
-                .to_vec()
-        };
-        (read(lower::MARGIN), read(lower::PAIR_LOSS))
-    }
+fn training_of(environment: &Environment, head: &LoweredHead) -> Training {
+    Training::new(
+        session(environment, &head.step_onnx, 1),
+        session(environment, &head.eval_onnx, 1),
+        &head.parameters,
+    )
 }
 
 fn data_folder() -> PathBuf {
@@ -180,14 +87,6 @@ fn head_of(case: &Path, description: &Value) -> LoweredHead {
     lowered
 }
 
-fn norm(values: impl Iterator<Item = f32>) -> f64 {
-    values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt()
-}
-
-fn difference(a: &[f32], b: &[f32]) -> f64 {
-    norm(a.iter().zip(b).map(|(a, b)| a - b))
-}
-
 #[test]
 fn fifty_steps_match_onnxruntime_training() {
     let Some(environment) = runtime() else { return };
@@ -206,15 +105,15 @@ fn fifty_steps_match_onnxruntime_training() {
         #[expect(clippy::cast_possible_truncation, reason = "a rate near 0.01")]
         let rate = description["learning_rate"].as_f64().unwrap() as f32;
         let head = head_of(&case, &description);
-        let mut training = Training::new(environment, &head, 1);
+        let mut training = training_of(environment, &head);
 
         let losses = description["losses"].as_array().unwrap();
         assert_eq!(losses.len(), STEPS);
         let mut worst_loss = 0.0f64;
         for (step, expected) in losses.iter().enumerate() {
             let sides = [0, 1].map(|side| batch(step, side, pairs, width));
-            let (margin, pair_loss) = training.evaluate(pairs, sides.clone());
-            let result = training.step(pairs, sides, rate);
+            let (margin, pair_loss) = training.evaluate(data(pairs, sides.clone()));
+            let result = training.step(data(pairs, sides), rate);
             let expected = expected.as_f64().unwrap();
             let error = (f64::from(result.loss) - expected).abs() / expected;
             worst_loss = worst_loss.max(error);
@@ -290,10 +189,10 @@ fn gradients_match_finite_differences() {
             let values = batch(index, 1, 1, parameter.data.len());
             parameter.data = values.iter().map(|v| 0.6 + 0.4 * v).collect();
         }
-        let mut training = Training::new(environment, &head, 1);
+        let mut training = training_of(environment, &head);
         let sides = [0, 1].map(|side| batch(3, side, pairs, width));
         let before = training.values.clone();
-        training.step(pairs, sides.clone(), 0.0);
+        training.step(data(pairs, sides.clone()), 0.0);
         let after = training.values.clone();
         let take = 1.0 - f64::from(head.hyper.beta1);
         for parameter in &head.parameters {
@@ -303,7 +202,7 @@ fn gradients_match_finite_differences() {
                     let mut values = before.clone();
                     values.get_mut(&parameter.name).unwrap()[index] += shift;
                     training.values = values;
-                    let (_, losses) = training.evaluate(pairs, sides.clone());
+                    let (_, losses) = training.evaluate(data(pairs, sides.clone()));
                     losses.iter().map(|&l| f64::from(l)).sum::<f64>() / 16.0
                 };
                 let h = 5e-3f32;
@@ -325,9 +224,9 @@ fn a_head_at_zero_learns() {
     let Some(environment) = runtime() else { return };
     let mut head = Head::bundled("linear").unwrap().lower(None).unwrap();
     head.parameters[0].data.fill(0.0);
-    let mut training = Training::new(environment, &head, 1);
+    let mut training = training_of(environment, &head);
     let [chosen, rejected] = [vec![1.0; 8], vec![0.0; 8]];
-    let result = training.step(1, [chosen, rejected], 0.01);
+    let result = training.step(data(1, [chosen, rejected]), 0.01);
     assert!((result.loss - std::f32::consts::LN_2).abs() < 1e-6);
     let name = &head.parameters[0].name;
     let moment = &training.values[&lower::moment_names(name)[0]];
@@ -344,7 +243,7 @@ fn a_head_at_zero_learns() {
 fn hopeless_margins_stay_finite() {
     let Some(environment) = runtime() else { return };
     let head = Head::bundled("linear").unwrap().lower(None).unwrap();
-    let mut training = Training::new(environment, &head, 1);
+    let mut training = training_of(environment, &head);
     let sign = head.parameters[0].data[0].signum();
     let side = |value: f32| {
         let mut row = vec![0.0; 8];
@@ -352,7 +251,7 @@ fn hopeless_margins_stay_finite() {
         row
     };
     for size in [1e3, 1e6] {
-        let result = training.step(1, [side(-size), side(size)], 0.01);
+        let result = training.step(data(1, [side(-size), side(size)]), 0.01);
         assert!(result.loss.is_finite() && result.loss > 80.0);
         assert!((result.loss + result.margin[0]).abs() < 1e-3 * result.loss);
         assert!(training.values.values().flatten().all(|v| v.is_finite()));
@@ -370,16 +269,16 @@ fn speed_of_heads() {
             .unwrap()
             .resized(width, hidden, 1)
             .unwrap();
-        let mut training = Training::new(environment, &head.lower(Some(0.01)).unwrap(), 1);
+        let mut training = training_of(environment, &head.lower(Some(0.01)).unwrap());
         let sides = [0, 1].map(|side| batch(0, side, pairs, width));
         let mut best = [f64::MAX; 2];
         for _ in 0..5 {
             let calls = 20;
             let started = Instant::now();
-            (0..calls).for_each(|_| drop(training.step(pairs, sides.clone(), 1e-3)));
+            (0..calls).for_each(|_| drop(training.step(data(pairs, sides.clone()), 1e-3)));
             best[0] = best[0].min(started.elapsed().as_secs_f64() / f64::from(calls));
             let started = Instant::now();
-            (0..calls).for_each(|_| drop(training.evaluate(pairs, sides.clone())));
+            (0..calls).for_each(|_| drop(training.evaluate(data(pairs, sides.clone()))));
             best[1] = best[1].min(started.elapsed().as_secs_f64() / f64::from(calls));
         }
         let [step, eval] = best.map(|seconds| 1.0 / seconds);

@@ -7,5 +7,8 @@
 
 mod backbone;
 mod checkpoints;
+mod differentiate;
 mod heads;
+mod models;
 mod runtime;
+mod training;

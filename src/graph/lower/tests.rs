@@ -71,12 +71,14 @@ fn every_head_lowers_to_stock_operators() {
     }
 }
 
-/// A graph of one trainable parameter `w` (`[2]`), data `x` (`[pairs, 2]`) and whatever `body` adds;
-/// it names the loss. The gradient of `w` is `w` itself.
+/// A graph of the parameters `w` and `frozen` (`[2]`), data `x` (`[pairs, 2]`) and whatever `body`
+/// adds; it names the loss. The gradient of `w` is `w` itself.
 fn artifacts(opset: i64, body: impl FnOnce(&mut Builder) -> String) -> Artifacts {
     let mut b = Builder::with_opset("test", opset);
     b.input("x", elem::FLOAT, &["pairs".into(), 2.into()]);
-    b.input("w", elem::FLOAT, &[2.into()]);
+    for name in ["w", "frozen"] {
+        b.input(name, elem::FLOAT, &[2.into()]);
+    }
     let loss = body(&mut b);
     b.output(&loss, elem::FLOAT, &[]);
     let eval = b.finish();
@@ -215,7 +217,7 @@ fn operators_beyond_the_table_are_refused_by_name() {
         let error = lower_node(&mut b, node(domain, op_type)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("training operator `{domain}.{op_type}` of node `dx` is not supported")
+            format!("operator `{domain}.{op_type}` of node `dx` is not supported")
         );
         assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
     };

@@ -1,0 +1,205 @@
+//! Training steps of whole transformers against onnxruntime-training 1.19.2, on a stock runtime: see
+//! `tests/reference/models/`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ort::environment::Environment;
+use ort::value::Tensor;
+use prefclean::graph::artifacts::Artifacts;
+use prefclean::graph::checkpoint::{Checkpoint, Parameter};
+use prefclean::graph::lower::{self, LoweringOptions};
+use serde_json::Value;
+
+use crate::runtime::{note, runtime, session};
+use crate::training::{Inputs, Training, difference};
+
+const PAD: i64 = 1;
+const FILES: [&str; 4] = [
+    "training_model.onnx",
+    "eval_model.onnx",
+    "optimizer_model.onnx",
+    "checkpoint",
+];
+
+/// Most that losses may differ, relative to the reference.
+const LOSSES: f64 = 1e-5;
+/// Most that an update over all steps may differ, relative to its size.
+const UPDATES: f64 = 1e-4;
+
+/// Token ids and attention mask of `recipe.py`, rows interleaved: chosen, rejected, chosen, ...
+fn batch(step: usize, pairs: usize) -> Inputs {
+    let (rows, tokens) = (2 * pairs, 9 + step % 3);
+    let (mut ids, mut mask) = (Vec::new(), Vec::new());
+    for row in 0..rows {
+        for place in 0..tokens {
+            let mixed = (row + 1) * 7919 + (place + 1) * 104_729 + (row + 1) * (place + 3) * 613;
+            let mixed = (mixed + step * 15_485) % 2003;
+            let preferred = row % 2 == 0 && place % 3 == 0;
+            let id = 2 + mixed % if preferred { 12 } else { 30 };
+            let inside = place < tokens - (row * 3 + step) % 5;
+            ids.push(if inside {
+                i64::try_from(id).unwrap()
+            } else {
+                PAD
+            });
+            mask.push(i64::from(inside));
+        }
+    }
+    [("input_ids", ids), ("attention_mask", mask)]
+        .map(|(name, values)| {
+            let tensor = Tensor::from_array(([rows, tokens], values)).unwrap();
+            (name.to_owned(), tensor.into())
+        })
+        .into()
+}
+
+/// A model's reference and artifacts.
+struct Case {
+    name: String,
+    folder: PathBuf,
+    artifacts: Artifacts,
+    description: Value,
+}
+
+impl Case {
+    /// The case of a folder, with the artifacts of another one if those are asked for; `None` for a
+    /// folder without a reference.
+    fn read(folder: PathBuf, artifacts: Option<&Path>) -> Option<Self> {
+        let text = fs::read_to_string(folder.join("reference.json")).ok()?;
+        let description: Value = serde_json::from_str(&text).unwrap();
+        let model = folder.with_file_name(description["forward"].as_str().unwrap());
+        let own = artifacts.unwrap_or(&folder);
+        let whole = tempfile::tempdir().unwrap();
+        for file in FILES {
+            let given = own.join(file);
+            let from = if given.exists() {
+                given
+            } else {
+                model.join(file)
+            };
+            fs::copy(from, whole.path().join(file)).unwrap();
+        }
+        Some(Self {
+            name: folder.file_name().unwrap().to_string_lossy().into_owned(),
+            artifacts: Artifacts::read(whole.path()).unwrap(),
+            folder,
+            description,
+        })
+    }
+
+    /// Elements of a parameter whose gradient is rounding and nothing else, which makes their
+    /// updates random.
+    fn is_noise(&self, parameter: &str, element: usize) -> bool {
+        let ranges = self.description["noise"][parameter].as_array();
+        ranges.into_iter().flatten().any(|range| {
+            let [first, end] = [0, 1].map(|i| range[i].as_u64().unwrap());
+            (first..end).contains(&(element as u64))
+        })
+    }
+
+    /// The largest relative difference of a parameter's whole update.
+    fn compare_ends(&self, start: &[Parameter], training: &Training) -> f64 {
+        let end = Checkpoint::read(&self.folder.join("final.checkpoint")).unwrap();
+        let mut worst = 0.0f64;
+        for start in start.iter().filter(|p| p.trainable) {
+            let kept = |values: &[f32]| -> Vec<f32> {
+                let numbered = values.iter().enumerate();
+                numbered
+                    .filter(|(element, _)| !self.is_noise(&start.name, *element))
+                    .map(|(_, value)| *value)
+                    .collect()
+            };
+            let expected = kept(&end.parameter(&start.name).unwrap().data);
+            let found = kept(&training.values[&start.name]);
+            let moved = difference(&expected, &kept(&start.data));
+            let apart = difference(&expected, &found);
+            assert!(
+                apart <= UPDATES * moved,
+                "{}: update of {}: {apart} apart, {moved} long",
+                self.name,
+                start.name
+            );
+            if moved > 0.0 {
+                worst = worst.max(apart / moved);
+            }
+        }
+        worst
+    }
+}
+
+fn data_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/data/models")
+}
+
+fn cases() -> Vec<Case> {
+    let mut folders: Vec<PathBuf> = fs::read_dir(data_folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    folders.sort();
+    let read = |folder| Case::read(folder, None);
+    folders.into_iter().filter_map(read).collect()
+}
+
+/// Trains a case from `artifacts` on the stock runtime: the largest relative differences of losses and
+/// of whole updates.
+fn holds_to_reference(environment: &Environment, case: &Case) -> [f64; 2] {
+    let name = &case.name;
+    let options = LoweringOptions::default();
+    let step = lower::step_model(&case.artifacts, &options).unwrap();
+    let eval = lower::eval_model(&case.artifacts, &options).unwrap();
+    let parameters = case.artifacts.parameters();
+    let mut training = Training::new(
+        session(environment, &step.to_bytes(), 1),
+        session(environment, &eval.to_bytes(), 1),
+        parameters,
+    );
+    let pairs = usize::try_from(case.description["pairs"].as_u64().unwrap()).unwrap();
+    #[expect(clippy::cast_possible_truncation, reason = "a rate near 0.001")]
+    let rate = case.description["learning_rate"].as_f64().unwrap() as f32;
+    let losses = case.description["losses"].as_array().unwrap();
+    assert_eq!(losses.len(), 50);
+    let mut worst = 0.0f64;
+    for (step, expected) in losses.iter().enumerate() {
+        let (margin, pair_loss) = training.evaluate(batch(step, pairs));
+        let result = training.step(batch(step, pairs), rate);
+        let expected = expected.as_f64().unwrap();
+        let error = (f64::from(result.loss) - expected).abs() / expected;
+        worst = worst.max(error);
+        let found = result.loss;
+        assert!(
+            error < LOSSES,
+            "{name}, step {step}: {found} is not {expected}"
+        );
+        for (measured, trained) in [(margin, result.margin), (pair_loss, result.pair_loss)] {
+            let apart = difference(&measured, &trained);
+            assert!(apart < 1e-5, "{name}, step {step}: {apart}");
+        }
+    }
+    [worst, case.compare_ends(parameters, &training)]
+}
+
+#[test]
+fn fifty_steps_of_transformers_match_onnxruntime_training() {
+    let Some(environment) = runtime() else { return };
+    let cases = cases();
+    assert!(cases.len() >= 20, "only {} references", cases.len());
+    for case in cases {
+        let [losses, updates] = holds_to_reference(environment, &case);
+        note(&format!(
+            "{:17} largest relative difference: losses {losses:.1e}, updates {updates:.1e}",
+            case.name
+        ));
+    }
+}
+
+/// The generator misses a broadcast of position embeddings, and onnxruntime-training itself goes
+/// wrong on what it makes then; the lowering sums over the rows that the gather was given.
+#[test]
+fn a_broadcast_that_the_generator_missed_is_put_right() {
+    let Some(environment) = runtime() else { return };
+    let wrong = data_folder().join("bert-wrong");
+    let case = Case::read(data_folder().join("bert"), Some(&wrong)).unwrap();
+    holds_to_reference(environment, &case);
+}
