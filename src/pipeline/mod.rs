@@ -26,6 +26,7 @@ mod reporting;
 mod retag;
 mod review;
 mod run;
+mod score;
 mod summaries;
 mod tables;
 mod trained;

@@ -58,7 +58,7 @@ fn set_state(artifacts: &mut Artifacts, state: &ModelState) -> Result<(), Reward
         states.push(OptimizerState {
             parameter: parameter.name.clone(),
             dims: parameter.dims.clone(),
-            moments: [saved(&first)?, saved(&second)?],
+            moments: vec![saved(&first)?, saved(&second)?],
         });
     }
     artifacts.checkpoint.optimizers = vec![OptimizerGroup {
