@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::{external, names, normal};
 use crate::graph::GraphError;
 use crate::graph::proto::{
-    DimProto, DimValue, GraphProto, MAX_MODEL_BYTES, ModelProto, NodeProto, ValueInfoProto, elem,
+    DimProto, DimValue, GraphProto, MAX_MODEL_BYTES, ModelProto, NodeProto, TensorProto,
+    ValueInfoProto, elem,
 };
 
 /// Outputs of exports that hold the state of every token.
@@ -49,8 +50,7 @@ impl ForwardModel {
     /// refuses.
     pub fn read(path: &Path, output: Option<&str>) -> Result<Self, GraphError> {
         let mut model = ModelProto::read(path)?;
-        let mut files = external::files(&model, path);
-        external::load(&mut model, path)?;
+        let mut files = external::load(&mut model, path)?;
         files.insert(0, path.to_path_buf());
         let read = Self::new(model, output).map_err(|error| GraphError::in_file(path, error))?;
         Ok(Self { files, ..read })
@@ -100,17 +100,16 @@ impl ForwardModel {
     }
 
     /// Whether a token sees earlier ones only, so that the last one's state is the text's: judged by
-    /// the triangular mask that exports of decoders build or hold.
+    /// the triangular mask that exports of decoders build or hold, and by how decoders call their
+    /// table of tokens.
     #[must_use]
     pub fn causal(&self) -> bool {
         let graph = self.graph();
         let square = |dims: &[i64]| matches!(dims, [1, 1, n, m] if n == m && *n > 1);
         let built = |g: &GraphProto| g.node.iter().any(|node| node.op_type == "Trilu");
-        built(graph)
-            || graph
-                .initializer
-                .iter()
-                .any(|t| t.data_type == elem::BOOL && square(&t.dims))
+        let held = |t: &TensorProto| t.data_type == elem::BOOL && square(&t.dims);
+        let decoder = |t: &TensorProto| t.name.ends_with("embed_tokens.weight");
+        built(graph) || graph.initializer.iter().any(|t| held(t) || decoder(t))
     }
 
     pub(super) fn graph(&self) -> &GraphProto {

@@ -1,9 +1,11 @@
 //! Makes training artifacts from a forward model.
 //!
 //! [`ForwardModel`] reads an export and brings it to one form; [`compose`] adds pooling, reward head
-//! and loss and says which parameters train ([`Train`]). [`export`] goes the other way: from artifacts and a trained checkpoint
+//! and loss and says which parameters train ([`Train`]); [`Composed::artifacts`] adds the gradients and gives
+//! the four files. [`export`] goes the other way: from artifacts and a trained checkpoint
 //! to a forward model that gives rewards.
 
+mod assemble;
 mod compose;
 mod cut;
 mod export;
@@ -11,6 +13,7 @@ mod external;
 mod forward;
 mod lora;
 mod loss;
+mod nameless;
 mod names;
 mod normal;
 mod opset;
@@ -26,6 +29,7 @@ pub use compose::{
 };
 pub use cut::{Cut, STATES, cut};
 pub use export::export;
+pub use external::write_model;
 pub use forward::{ForwardModel, Gives};
 pub use loss::{Correction, LossOptions, TARGET_MARGIN, WEIGHT};
 pub use parameters::Place;

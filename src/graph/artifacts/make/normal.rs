@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::forward::{MAX_COPIED_BYTES, no_graph};
 use super::{names, opset};
 use crate::graph::GraphError;
-use crate::graph::builder::{MICROSOFT, OPSET};
+use crate::graph::builder::{MICROSOFT, OPSET, int};
 use crate::graph::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto, elem,
 };
@@ -43,6 +43,7 @@ pub(super) fn normalise(model: &mut ModelProto) -> Result<(), GraphError> {
     refuse_other_floats(graph)?;
     opset::raise(graph, opset)?;
     complete_norms(graph);
+    narrow_arg_max(graph);
     declare(model, opset.max(OPSET))
 }
 
@@ -118,10 +119,11 @@ fn value(attribute: AttributeProto, name: &str) -> Option<TensorProto> {
     }
 }
 
-/// Identities of initializers become copies of them.
+/// Identities of initializers become copies of them, or go.
 ///
-/// Exporters write equal initializers once and reach the others through Identity: norms of all layers
-/// would share their scale and train as one. A weight that two nodes read by the same name stays one.
+/// Exporters write equal initializers once and reach the others through Identity. Norms of all layers
+/// would share their scale and train as one, so these are copied. Matrices that are equal before
+/// training, and more than a fill of one number, are so because the model ties them: they stay one.
 fn identities(graph: &mut GraphProto) -> Result<(), GraphError> {
     let mut index: HashMap<String, usize> = HashMap::new();
     for (i, tensor) in graph.initializer.iter().enumerate() {
@@ -129,6 +131,7 @@ fn identities(graph: &mut GraphProto) -> Result<(), GraphError> {
     }
     let outputs: HashSet<String> = graph.output.iter().map(|v| v.name.clone()).collect();
     let mut copied = 0u64;
+    let mut tied = HashMap::new();
     let mut kept = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node) {
         let source = match (node.op_type.as_str(), node.input_at(0), node.output_at(0)) {
@@ -141,6 +144,11 @@ fn identities(graph: &mut GraphProto) -> Result<(), GraphError> {
             kept.push(node);
             continue;
         };
+        if is_tied(&graph.initializer[i]) {
+            tied.insert(name.clone(), graph.initializer[i].name.clone());
+            index.insert(name, i);
+            continue;
+        }
         copied += graph.initializer[i].raw_data.as_ref().map_or(0, Vec::len) as u64;
         if copied > MAX_COPIED_BYTES {
             let what = "copies of shared weights would take more than 2 GiB";
@@ -154,7 +162,15 @@ fn identities(graph: &mut GraphProto) -> Result<(), GraphError> {
         graph.initializer.push(tensor);
     }
     graph.node = kept;
+    names::rename(graph, &tied);
     Ok(())
+}
+
+/// Whether equal values mean one weight: a matrix with different numbers.
+fn is_tied(tensor: &TensorProto) -> bool {
+    let raw = tensor.raw_data.as_deref().unwrap_or_default();
+    let (numbers, _) = raw.as_chunks::<4>();
+    tensor.dims.len() > 1 && numbers.iter().any(|n| *n != numbers[0])
 }
 
 /// Gives norms the outputs that their gradients read.
@@ -181,6 +197,55 @@ fn complete_norms(graph: &mut GraphProto) {
             }
         }
     }
+}
+
+/// Gives `ArgMax` of 64-bit integers, by which exports of decoders find the last token, 32-bit ones:
+/// onnxruntime-training 1.19.2 has no other. What they look through are ids and flags.
+fn narrow_arg_max(graph: &mut GraphProto) {
+    const SAME_TYPE: [&str; 9] = [
+        "Add",
+        "Expand",
+        "Identity",
+        "Mul",
+        "Range",
+        "Reshape",
+        "Squeeze",
+        "Sub",
+        "Unsqueeze",
+    ];
+    let inputs = graph.input.iter().filter_map(|v| {
+        let tensor = v.tensor_type()?;
+        (tensor.elem_type == elem::INT64).then(|| v.name.clone())
+    });
+    let constants = graph.initializer.iter();
+    let constants = constants.filter(|t| t.data_type == elem::INT64);
+    let mut wide: HashSet<String> = inputs.chain(constants.map(|t| t.name.clone())).collect();
+    let mut nodes = Vec::with_capacity(graph.node.len());
+    for mut node in std::mem::take(&mut graph.node) {
+        let kind = node.op_type.as_str();
+        let same =
+            SAME_TYPE.contains(&kind) && node.input.first().is_some_and(|i| wide.contains(i));
+        let cast = kind == "Cast" && node.int("to", 0) == i64::from(elem::INT64);
+        if same || cast || kind == "Shape" {
+            wide.extend(node.output.iter().cloned());
+        }
+        let output = node.output_at(0).unwrap_or_default().to_owned();
+        if node.op_type == "ArgMax"
+            && let Some(input) = node.input.first_mut().filter(|i| wide.contains(*i))
+        {
+            let narrow = format!("{output}.narrow");
+            nodes.push(NodeProto {
+                op_type: "Cast".into(),
+                name: format!("{narrow}_node"),
+                input: vec![std::mem::replace(input, narrow.clone())],
+                output: vec![narrow],
+                attribute: vec![int("to", elem::INT32.into())],
+                ..NodeProto::default()
+            });
+        }
+        nodes.push(node);
+    }
+    graph.node = nodes;
 }
 
 /// Declares the domains in use.

@@ -11,7 +11,7 @@ use crate::graph::builder::MICROSOFT;
 use crate::graph::proto::{GraphProto, NodeProto, TensorProto, elem};
 
 use super::Train;
-use super::names;
+use super::{nameless, names};
 
 /// Parts of names before a layer's number.
 const LAYER_WORDS: [&str; 6] = ["layer", "layers", "h", "block", "blocks", "albert_layers"];
@@ -119,6 +119,7 @@ impl Parameters {
             .iter()
             .filter_map(|one| linear(one, &graph.node[one.node]))
             .collect();
+        nameless::place(graph, &mut found, &linear);
         let layers = found
             .iter()
             .filter_map(|f| match f.place {
@@ -293,12 +294,14 @@ impl Parameters {
     }
 }
 
-/// Whether an initializer can be a parameter: f32, more than one number, not a table of rotations.
+/// Whether an initializer can be a parameter: f32, more than one number, not a table of rotations,
+/// not a vector that stood in the graph as a constant (norms without a shift have one of zeros).
 fn trainable_type(tensor: &TensorProto) -> bool {
     let numbers = crate::graph::element_count(&tensor.dims);
     tensor.data_type == elem::FLOAT
         && numbers.is_some_and(|n| n > 1)
         && !ROTATIONS.iter().any(|word| tensor.name.contains(word))
+        && !(tensor.dims.len() < 2 && tensor.name.contains("Constant"))
 }
 
 /// Where initializers are read, views of them looked through.
@@ -340,10 +343,16 @@ fn uses(graph: &GraphProto) -> Vec<Use<'_>> {
 /// Whether a node uses an initializer as a parameter.
 fn is_parameter(one: &Use<'_>, node: &NodeProto) -> bool {
     let dims = &one.tensor.dims;
+    if [".weight", ".bias"]
+        .iter()
+        .any(|end| one.tensor.name.ends_with(end))
+    {
+        return true;
+    }
     let vector = dims.iter().rev().skip(1).all(|&d| d == 1) && !dims.is_empty();
     match node.op_type.as_str() {
         "MatMul" | "FusedMatMul" | "Gemm" => dims.len() == 2 || one.slot == 2,
-        "Add" | "Mul" | "Sub" => vector && !one.tensor.name.contains("Constant"),
+        "Add" | "Mul" | "Sub" => vector,
         "LayerNormalization" | "SimplifiedLayerNormalization" | "Conv" | "PRelu" => one.slot > 0,
         // tables of tokens, of positions, of relative distances
         "Gather" | "Slice" | "GatherElements" | "Expand" => one.slot == 0 && dims.len() == 2,
