@@ -17,7 +17,7 @@ use crate::graph::artifacts::make::{
 use crate::graph::artifacts::{Artifacts, Head};
 use crate::graph::backbone::training_forward;
 use crate::graph::lower::moment_names;
-use crate::graph::optimizer::AdamWSettings;
+use crate::graph::optimizer::{AdamWSettings, OptimizerSettings};
 use crate::progress::Progress;
 use crate::reward::trainer::{GraphTrainer, HostTrainer, Trainer};
 use crate::reward::{
@@ -269,14 +269,14 @@ impl Models<'_> {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
-    fn optimizer(&self) -> AdamWSettings {
+    fn optimizer(&self) -> OptimizerSettings {
         let tuning = &self.config.fine_tuning;
-        AdamWSettings {
+        OptimizerSettings::AdamW(AdamWSettings {
             weight_decay: tuning.weight_decay as f32,
             max_gradient_norm: (tuning.max_gradient_norm > 0.0)
                 .then_some(tuning.max_gradient_norm as f32),
             ..AdamWSettings::default()
-        }
+        })
     }
 
     fn view(&self, which: usize, seed: u64) -> View {

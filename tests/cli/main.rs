@@ -9,6 +9,7 @@ mod completions;
 mod doctor;
 mod errors;
 mod evaluate;
+mod fine_tune;
 mod harness;
 mod hostile;
 mod inject;
