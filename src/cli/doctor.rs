@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Outcome;
-use super::setup::aligned;
-use crate::setup::doctor::{DoctorFacts, FolderFacts, examine};
+use super::setup::{aligned, works};
+use crate::reward::runtime::{CudaLibraries, CudaProblem};
+use crate::setup::doctor::{DoctorFacts, DriverReport, FolderFacts, examine};
 use crate::setup::{Backbone, SetupOptions, megabytes};
 
 /// Arguments of `doctor`.
@@ -83,7 +84,10 @@ fn table(facts: &DoctorFacts) -> String {
             if let Some(found) = &runtime.facts {
                 row("build", found.build_info.clone());
                 row("execution providers", found.providers.join(", "));
-                row("CUDA", cuda(&found.cuda));
+                row("CUDA", works(&found.cuda));
+                if let Some(hint) = &found.cuda.hint {
+                    row("", format!("hint: {hint}"));
+                }
                 let operators = if found.training_operators {
                     "this library also has training operators"
                 } else {
@@ -91,6 +95,15 @@ fn table(facts: &DoctorFacts) -> String {
                 };
                 row("training", format!("{}; {operators}", facts.training));
             }
+        }
+    }
+    if let Some(report) = &facts.driver {
+        row("NVIDIA driver", driver(report));
+    }
+    let runtime = facts.runtime.as_ref();
+    if let Some(cuda) = runtime.and_then(|runtime| runtime.cuda_libraries.as_ref()) {
+        for (name, value) in cuda_libraries(cuda) {
+            row(&name, value);
         }
     }
     for model in &facts.models {
@@ -115,6 +128,48 @@ fn table(facts: &DoctorFacts) -> String {
         }
     }
     text
+}
+
+fn driver(report: &DriverReport) -> String {
+    let needed = report.needed.map_or_else(String::new, |needed| {
+        format!("; CUDA wants {needed} or newer")
+    });
+    let reason = report.reason.as_deref().unwrap_or("cannot be told");
+    let Some(driver) = &report.driver else {
+        return format!("none found ({reason}){needed}");
+    };
+    let version = driver.version.as_deref().unwrap_or("unknown version");
+    let path = driver.library.as_ref();
+    let path = path.map_or_else(String::new, |path| format!(", {}", path.display()));
+    format!("{version}{path}{needed}")
+}
+
+/// A row for each library, and one more that says how to get what is missing.
+fn cuda_libraries(cuda: &CudaLibraries) -> Vec<(String, String)> {
+    let mut rows = vec![(
+        "CUDA libraries".to_owned(),
+        format!("of CUDA {}", cuda.version),
+    )];
+    let mut missing = Vec::new();
+    for library in &cuda.libraries {
+        let place = match &library.path {
+            Some(path) => path.display().to_string(),
+            None if library.required => "missing".into(),
+            None => "missing, and only needed for kernels compiled on the spot".into(),
+        };
+        if library.path.is_none() {
+            missing.push(library.soname.clone());
+        }
+        rows.push((format!("  {}", library.soname), place));
+    }
+    if !missing.is_empty() {
+        let problem = CudaProblem::MissingLibraries {
+            cuda: cuda.version,
+            missing,
+        };
+        rows.push((String::new(), format!("hint: {}", problem.hint())));
+    }
+    rows
 }
 
 fn folder(facts: &FolderFacts) -> String {
@@ -142,12 +197,4 @@ fn fetching(facts: &DoctorFacts) -> String {
     } else {
         by
     }
-}
-
-fn cuda(facts: &crate::reward::runtime::CudaFacts) -> String {
-    if let Some(reason) = &facts.reason {
-        return format!("not usable: {reason}");
-    }
-    let devices: Vec<_> = facts.devices.iter().map(|n| format!("cuda:{n}")).collect();
-    format!("a graph ran on {}", devices.join(", "))
 }

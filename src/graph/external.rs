@@ -191,5 +191,76 @@ impl ExternalWriter {
     }
 }
 
+/// A file, and maybe its file of values, that are written aside and then replace those in place.
+#[derive(Debug)]
+pub(super) struct Replacement {
+    target: PathBuf,
+    aside: tempfile::TempDir,
+}
+
+impl Replacement {
+    /// Begins to replace a file; makes its folder where there is none.
+    pub(super) fn of(target: &Path) -> Result<Self, GraphError> {
+        let folder = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let aside = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempdir_in(folder));
+        let aside = aside.map_err(|source| GraphError::Write {
+            path: target.to_path_buf(),
+            source,
+        })?;
+        Ok(Self {
+            target: target.to_path_buf(),
+            aside,
+        })
+    }
+
+    /// Where to write the file of values, if there is to be one.
+    pub(super) fn data(&self) -> PathBuf {
+        self.aside.path().join("data")
+    }
+
+    /// Puts the files in place. What is there goes first: a file and values that do not belong
+    /// together are never side by side.
+    pub(super) fn finish(self, bytes: &[u8]) -> Result<(), GraphError> {
+        let replace = || -> std::io::Result<()> {
+            let new = self.aside.path().join("new");
+            let mut file = File::create_new(&new)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            let data = data_path(&self.target);
+            let with_data = self.data().exists();
+            if with_data || data.exists() {
+                remove(&self.target)?;
+                remove(&data)?;
+            }
+            if with_data {
+                std::fs::rename(self.data(), &data)?;
+            }
+            std::fs::rename(&new, &self.target)
+        };
+        replace().map_err(|source| GraphError::Write {
+            path: self.target.clone(),
+            source,
+        })
+    }
+}
+
+/// The file that holds the values of the tensors of a file: `NAME.data`.
+pub(super) fn data_path(path: &Path) -> PathBuf {
+    let mut path = path.as_os_str().to_os_string();
+    path.push(".data");
+    path.into()
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests;

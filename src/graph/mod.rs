@@ -22,8 +22,10 @@ pub mod differentiate;
 mod external;
 pub mod gradients;
 pub mod lower;
+mod model_file;
 pub mod optimizer;
 pub mod proto;
+mod validate;
 
 /// What can go wrong when a graph is read or made.
 #[derive(Debug, thiserror::Error)]

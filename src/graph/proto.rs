@@ -7,14 +7,11 @@
     reason = "fields are those of the ONNX specification, which documents them"
 )]
 
-use std::path::Path;
-
 use prost::Message;
 
 use super::GraphError;
 
-/// Largest model that is read or written: protobuf's own limit of 2 GiB.
-pub const MAX_MODEL_BYTES: u64 = i32::MAX as u64;
+pub use super::model_file::MAX_MODEL_BYTES;
 
 /// Element types of tensors used here, with their ONNX numbers.
 pub mod elem {
@@ -25,6 +22,7 @@ pub mod elem {
     pub const INT16: i32 = 5;
     pub const INT32: i32 = 6;
     pub const INT64: i32 = 7;
+    pub const STRING: i32 = 8;
     pub const BOOL: i32 = 9;
     pub const FLOAT16: i32 = 10;
     pub const DOUBLE: i32 = 11;
@@ -54,6 +52,7 @@ pub mod attribute_type {
     pub const INT: i32 = 2;
     pub const STRING: i32 = 3;
     pub const TENSOR: i32 = 4;
+    pub const GRAPH: i32 = 5;
     pub const FLOATS: i32 = 6;
     pub const INTS: i32 = 7;
     pub const STRINGS: i32 = 8;
@@ -269,35 +268,6 @@ pub enum DimValue {
 }
 
 impl ModelProto {
-    /// Reads a model from a file of at most [`MAX_MODEL_BYTES`].
-    ///
-    /// # Errors
-    /// [`GraphError::Read`] when the file cannot be read, [`GraphError::Malformed`] when it is not a
-    /// model with a graph.
-    pub fn read(path: &Path) -> Result<Self, GraphError> {
-        let bytes = super::read_bounded(path, MAX_MODEL_BYTES)?;
-        Self::from_bytes(&bytes).map_err(|error| GraphError::in_file(path, error))
-    }
-
-    /// Reads a model from memory.
-    ///
-    /// # Errors
-    /// [`GraphError::Malformed`] when the bytes are not a model with a graph.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, GraphError> {
-        let model = Self::decode(bytes)
-            .map_err(|error| GraphError::Malformed(format!("not an ONNX model: {error}")))?;
-        if model.graph.is_none() {
-            return Err(GraphError::Malformed("the model has no graph".into()));
-        }
-        Ok(model)
-    }
-
-    /// The model as the bytes of an `.onnx` file.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.encode_to_vec()
-    }
-
     /// The version of the default operator set, 0 when it is not imported.
     #[must_use]
     pub fn opset(&self) -> i64 {
@@ -444,6 +414,14 @@ impl ValueInfoProto {
     #[must_use]
     pub fn tensor_type(&self) -> Option<&TensorType> {
         match self.r#type.as_ref()?.value.as_ref()? {
+            TypeValue::Tensor(tensor) => Some(tensor),
+            TypeValue::Sequence(_) => None,
+        }
+    }
+
+    /// The tensor type of the value, to be changed.
+    pub fn tensor_type_mut(&mut self) -> Option<&mut TensorType> {
+        match self.r#type.as_mut()?.value.as_mut()? {
             TypeValue::Tensor(tensor) => Some(tensor),
             TypeValue::Sequence(_) => None,
         }

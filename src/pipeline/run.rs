@@ -111,7 +111,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     let options = setup_options(request)?;
     let runtime_library = setup::ensure_runtime(&options, progress)?;
     // before any other thread starts: they inherit the flushing of denormals that its first session sets
-    let runtime = Runtime::load(&runtime_library.path).map_err(crate::reward::RewardError::from)?;
+    let runtime = runtime_library.load().map_err(crate::reward::RewardError::from)?;
     if request.threads > 0 {
         // fails only where a pool exists already, which then is the one to use
         let _ = rayon::ThreadPoolBuilder::new()

@@ -21,6 +21,9 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::Tensor;
 use serde::Serialize;
 
+pub(crate) use cuda::ZLIB;
+pub use cuda::{CudaLibraries, CudaLibrary, CudaProblem, Driver, driver, oldest_driver};
+
 /// Why the library or a session on it failed. See [`RuntimeError::hint`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,14 +68,12 @@ pub enum RuntimeError {
         given: String,
     },
     /// CUDA was asked for and cannot be used.
-    #[error("device `cuda:{device}` cannot be used: {reason}")]
+    #[error("device `cuda:{device}` cannot be used: {problem}")]
     Cuda {
         /// Its number.
         device: i32,
         /// What stands in the way.
-        reason: String,
-        /// Whether the library was built without CUDA.
-        not_compiled_in: bool,
+        problem: CudaProblem,
     },
     /// The runtime refused something.
     #[error("ONNX Runtime failed to {action}")]
@@ -95,14 +96,7 @@ impl RuntimeError {
                  without `--ort-lib` and ORT_DYLIB_PATH, prefclean finds or fetches one"
                     .into()
             }
-            Self::Cuda { not_compiled_in: true, .. } => {
-                "name the library of a build with CUDA (package `onnxruntime-gpu`) with `--ort-lib PATH` \
-                 or ORT_DYLIB_PATH, or use `--device cpu`".into()
-            }
-            Self::Cuda { .. } => {
-                "`prefclean doctor` shows the devices that work; CUDA and cuDNN libraries must be on the \
-                 loader's path; or use `--device cpu`".into()
-            }
+            Self::Cuda { problem, .. } => format!("{}; or use `--device cpu`", problem.hint()),
             _ => return None,
         })
     }
@@ -221,6 +215,8 @@ pub struct CudaFacts {
     pub devices: Vec<i32>,
     /// Why there is none.
     pub reason: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 /// The loaded library.
@@ -228,8 +224,10 @@ pub struct CudaFacts {
 pub struct Runtime {
     path: PathBuf,
     environment: Environment,
+    /// What the CUDA provider is to find in the process.
+    cuda_libraries: Option<CudaLibraries>,
     /// Outcome of the first try of each CUDA device.
-    cuda: Mutex<BTreeMap<i32, Result<(), String>>>,
+    cuda: Mutex<BTreeMap<i32, Result<(), CudaProblem>>>,
 }
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -237,11 +235,24 @@ static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 static LIBRARY: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 impl Runtime {
-    /// Loads the library at `path`, or returns the one loaded before.
+    /// Loads the library at `path`, or returns the one loaded before. Its CUDA libraries are
+    /// those that the system's loader finds; see [`Runtime::load_with_cuda`].
     ///
     /// # Errors
     /// [`RuntimeError`] if it cannot be loaded, is too old, or another one is in use.
     pub fn load(path: &Path) -> Result<&'static Self, RuntimeError> {
+        Self::load_with_cuda(path, None)
+    }
+
+    /// The same, with CUDA libraries that are loaded before a CUDA device is first tried.
+    /// What `setup` finds has a `load` that calls this.
+    ///
+    /// # Errors
+    /// As [`Runtime::load`].
+    pub fn load_with_cuda(
+        path: &Path,
+        cuda: Option<&CudaLibraries>,
+    ) -> Result<&'static Self, RuntimeError> {
         let resolved = fs::canonicalize(path).map_err(|source| RuntimeError::Open {
             path: path.to_path_buf(),
             source,
@@ -296,6 +307,7 @@ impl Runtime {
         let runtime = Self {
             path: resolved,
             environment,
+            cuda_libraries: cuda.cloned(),
             cuda: Mutex::default(),
         };
         // the first session of a process sets flush-to-zero on its thread
@@ -354,10 +366,9 @@ impl Runtime {
             }),
             Device::Cuda(number) => match self.try_cuda(number) {
                 Ok(()) => Ok(ExecutionDevice::Cuda(number)),
-                Err(reason) => Err(RuntimeError::Cuda {
+                Err(problem) => Err(RuntimeError::Cuda {
                     device: number,
-                    reason,
-                    not_compiled_in: !cuda_compiled_in(),
+                    problem,
                 }),
             },
         }
@@ -372,40 +383,48 @@ impl Runtime {
             path: self.path.clone(),
             source,
         })?;
-        let compiled_in = cuda_compiled_in();
-        let mut devices = Vec::new();
-        let mut reason = None;
-        for number in 0.. {
-            match self.try_cuda(number) {
-                Ok(()) => devices.push(number),
-                Err(words) => {
-                    reason = devices.is_empty().then_some(words);
-                    break;
-                }
-            }
-        }
         Ok(RuntimeFacts {
             path: self.path.clone(),
             build_info: self.build_info().to_owned(),
             providers: providers::compiled_in(),
-            cuda: CudaFacts {
-                compiled_in,
-                devices,
-                reason,
-            },
+            cuda: self.cuda_facts(),
             training_operators: holds(&bytes, b"InPlaceAccumulatorV2"),
         })
     }
 
-    /// Runs a small graph on a CUDA device, once per process and device.
-    fn try_cuda(&self, number: i32) -> Result<(), String> {
-        if !cuda_compiled_in() {
-            return Err("this ONNX Runtime library was built without CUDA".into());
+    /// Tries every CUDA device.
+    #[must_use]
+    pub fn cuda_facts(&self) -> CudaFacts {
+        let mut devices = Vec::new();
+        let mut problem = None;
+        for number in 0.. {
+            match self.try_cuda(number) {
+                Ok(()) => devices.push(number),
+                Err(found) => {
+                    problem = devices.is_empty().then_some(found);
+                    break;
+                }
+            }
         }
+        CudaFacts {
+            compiled_in: cuda_compiled_in(),
+            devices,
+            reason: problem.as_ref().map(ToString::to_string),
+            hint: problem.as_ref().map(CudaProblem::hint),
+        }
+    }
+
+    /// Runs a small graph on a CUDA device, once per process and device.
+    fn try_cuda(&self, number: i32) -> Result<(), CudaProblem> {
+        if !cuda_compiled_in() {
+            return Err(CudaProblem::NotCompiledIn);
+        }
+        let libraries = self.cuda_libraries.as_ref();
         let mut tried = self.cuda.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = tried.entry(number).or_insert_with(|| {
+            libraries.map_or(Ok(()), cuda::prepare)?;
             self.probe(ExecutionDevice::Cuda(number))
-                .map_err(|error| error.to_string())
+                .map_err(|error| cuda::diagnose(error.to_string(), libraries))
         });
         outcome.clone()
     }
@@ -437,14 +456,6 @@ impl Runtime {
             }
         }
     }
-}
-
-/// Loads a library and says what it can do.
-///
-/// # Errors
-/// As [`Runtime::load`].
-pub fn describe(path: &Path) -> Result<RuntimeFacts, RuntimeError> {
-    Runtime::load(path)?.facts()
 }
 
 /// `y = x * x`, one float: `onnx.helper.make_model` of one `Mul`, opset 13, IR 8.
@@ -505,5 +516,6 @@ mod providers {
     }
 }
 
+mod cuda;
 #[cfg(test)]
 pub(crate) mod tests;

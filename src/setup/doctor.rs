@@ -9,7 +9,7 @@ use super::packages::{self, Package};
 pub use super::pip::PythonFacts;
 use super::{Candidate, LibraryVersion, Origin, SetupOptions, install, library, models, pip};
 use crate::progress::NoProgress;
-use crate::reward::runtime::{RuntimeFacts, describe};
+use crate::reward::runtime::{CudaLibraries, Driver, Runtime, RuntimeFacts, driver, oldest_driver};
 
 /// Everything `doctor` shows.
 #[derive(Debug, Clone, Serialize)]
@@ -34,6 +34,8 @@ pub struct DoctorFacts {
     pub candidates: Vec<Candidate>,
     /// The library that a run would use.
     pub runtime: Option<RuntimeReport>,
+    /// NVIDIA's driver; absent where none can be looked for.
+    pub driver: Option<DriverReport>,
     /// How models are trained.
     pub training: &'static str,
     /// The backbones that can be installed.
@@ -64,6 +66,21 @@ pub struct RuntimeReport {
     pub version: Option<LibraryVersion>,
     /// What it can do; absent if it could not be loaded.
     pub facts: Option<RuntimeFacts>,
+    /// The CUDA libraries that it wants, and where the first of each lies; absent if it has no
+    /// CUDA provider.
+    pub cuda_libraries: Option<CudaLibraries>,
+}
+
+/// NVIDIA's driver on this machine.
+#[derive(Debug, Clone, Serialize)]
+pub struct DriverReport {
+    /// The driver.
+    #[serde(flatten)]
+    pub driver: Option<Driver>,
+    /// Why its library could not be loaded.
+    pub reason: Option<String>,
+    /// The oldest version for the CUDA of the library that a run would use, or of the pinned one.
+    pub needed: Option<&'static str>,
 }
 
 /// A backbone that can be installed.
@@ -104,7 +121,7 @@ pub fn examine(options: &SetupOptions) -> DoctorFacts {
 
     let runtime = match library::find(options, &NoProgress) {
         Ok(Some(found)) => {
-            let facts = describe(&found.path).map_err(|error| {
+            let facts = found.load().and_then(Runtime::facts).map_err(|error| {
                 let source = std::error::Error::source(&error);
                 let cause = source.map_or_else(String::new, |source| format!(": {source}"));
                 problems.push(Problem {
@@ -117,6 +134,8 @@ pub fn examine(options: &SetupOptions) -> DoctorFacts {
                 origin: found.origin,
                 version: found.version,
                 facts: facts.ok(),
+                // after the facts: these let the system's loader choose first where it need not
+                cuda_libraries: found.cuda.map(CudaLibraries::located),
             })
         }
         Ok(None) => {
@@ -150,10 +169,21 @@ pub fn examine(options: &SetupOptions) -> DoctorFacts {
         cache: folder(surroundings.home.cache()),
         python,
         candidates: library::candidates(options),
+        driver: cfg!(target_os = "linux").then(|| driver_report(runtime.as_ref())),
         runtime,
         training: "on the stock runtime: training artifacts are lowered to standard operators",
         models,
         problems,
+    }
+}
+
+fn driver_report(runtime: Option<&RuntimeReport>) -> DriverReport {
+    let cuda = runtime.and_then(|runtime| runtime.cuda_libraries.as_ref());
+    let found = driver();
+    DriverReport {
+        reason: found.as_ref().err().cloned(),
+        driver: found.ok(),
+        needed: oldest_driver(cuda.map_or(packages::PINNED_CUDA, |cuda| cuda.version)),
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::library::{LibraryVersion, MIN_VERSION};
+use super::packages::PINNED_CUDA;
 
 /// Why the runtime or a model could not be found or fetched. See [`SetupError::hint`].
 #[derive(Debug, thiserror::Error)]
@@ -17,12 +18,16 @@ pub enum SetupError {
     Offline {
         /// The thing and its version.
         what: String,
+        /// The command that would fetch it.
+        command: &'static str,
     },
     /// Something is missing and the caller did not want it fetched.
     #[error("{what} is not installed")]
     NotInstalled {
         /// The thing and its version.
         what: String,
+        /// The command that fetches it.
+        command: &'static str,
     },
     /// No Python interpreter could be started.
     #[error("cannot fetch {what}: no Python found (tried {})", quoted(tried))]
@@ -114,6 +119,35 @@ pub enum SetupError {
         /// `os-arch`.
         platform: String,
     },
+    /// There is no pinned CUDA build for this machine.
+    #[error(
+        "the CUDA build of ONNX Runtime can be fetched for `linux-x86_64` alone, and this is `{platform}`"
+    )]
+    CudaPlatform {
+        /// `os-arch`.
+        platform: String,
+    },
+    /// A library that the user named has no CUDA provider.
+    #[error("ONNX Runtime at `{}` (given by {origin}) was built without CUDA", path.display())]
+    NotCuda {
+        /// The library.
+        path: PathBuf,
+        /// The flag or variable that gave it.
+        origin: &'static str,
+    },
+    /// A library found here wants a CUDA whose libraries are not pinned.
+    #[error(
+        "ONNX Runtime at `{}` was built for CUDA {version}, and these of its libraries were not found: {}",
+        path.display(), quoted(missing)
+    )]
+    CudaLibraries {
+        /// The library.
+        path: PathBuf,
+        /// Major version of CUDA.
+        version: u32,
+        /// Sonames.
+        missing: Vec<String>,
+    },
     /// A folder given as the backbone lacks a file.
     #[error("`{}` is not a backbone folder: it has no `{missing}`", path.display())]
     ModelFolder {
@@ -172,9 +206,11 @@ impl SetupError {
         const BRING: &str = "name an ONNX Runtime library with `--ort-lib PATH` or ORT_DYLIB_PATH";
         Some(match self {
             Self::NoHome => "set PREFCLEAN_HOME to a folder that can be written".into(),
-            Self::Offline { .. } => "run `prefclean setup` once without `--offline` and \
-                PREFCLEAN_OFFLINE; its data folder can be copied to a machine without network (PREFCLEAN_HOME)".into(),
-            Self::NotInstalled { .. } => "run `prefclean setup`".into(),
+            Self::Offline { command, .. } => format!(
+                "run `{command}` once without `--offline` and PREFCLEAN_OFFLINE; \
+                its data folder can be copied to a machine without network (PREFCLEAN_HOME)"
+            ),
+            Self::NotInstalled { command, .. } => format!("run `{command}`"),
             Self::PythonMissing { .. } => format!(
                 "install Python 3 with pip, or name the interpreter with PREFCLEAN_PYTHON; \
                 or {BRING}"
@@ -208,6 +244,15 @@ impl SetupError {
             Self::TooOld { .. } => "remove the setting that names it, \
                 and prefclean finds or fetches a newer one".into(),
             Self::UnsupportedPlatform { .. } => BRING.into(),
+            Self::CudaPlatform { .. } => "leave `--cuda` out; or name a CUDA build with `--ort-lib PATH` or \
+                ORT_DYLIB_PATH, with CUDA and cuDNN where the system's loader finds them".into(),
+            Self::NotCuda { origin, .. } => format!(
+                "leave {origin} out, and `prefclean setup --cuda` finds or fetches a CUDA build; or leave `--cuda` out"
+            ),
+            Self::CudaLibraries { version, .. } => format!(
+                "install the pip packages of CUDA {version} that have them beside it, or leave its Python environment \
+                or setting: prefclean then fetches a build for CUDA {PINNED_CUDA} with all that it needs"
+            ),
             Self::ModelFolder { .. } => "a backbone folder holds `config.json`, `model.safetensors` \
                 and `tokenizer.json`".into(),
             Self::UnknownBackbone { .. } => "write a folder with a slash, such as `./my-model`".into(),

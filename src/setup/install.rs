@@ -16,7 +16,8 @@ use super::packages::{Package, Wanted};
 use super::{Home, SetupError, pip};
 use crate::progress::Progress;
 
-const MANIFEST: &str = "manifest.json";
+/// What an installed folder says of itself.
+pub(super) const MANIFEST: &str = "manifest.json";
 
 /// What an installed folder says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +57,10 @@ impl Installer<'_> {
         }
         let what = package.what();
         if self.offline {
-            return Err(SetupError::Offline { what });
+            return Err(SetupError::Offline {
+                what,
+                command: package.command,
+            });
         }
         let (data, temporary) = (self.home.data(), self.home.temporary());
         fs::create_dir_all(&temporary).map_err(SetupError::io("create folder", &temporary))?;

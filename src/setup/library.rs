@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 
 use super::packages::Package;
-use super::{Home, SetupError, SetupOptions, install, pip};
+use super::{SetupError, SetupOptions, cuda, install, pip};
 use crate::progress::Progress;
+use crate::reward::runtime::{CudaLibraries, Runtime, RuntimeError};
 
 /// The oldest ONNX Runtime that the bindings accept.
 pub const MIN_VERSION: LibraryVersion = LibraryVersion(1, 20, 0);
@@ -73,6 +74,30 @@ pub struct RuntimeLibrary {
     pub version: Option<LibraryVersion>,
     /// Whether this call fetched it.
     pub fetched: bool,
+    /// What its CUDA provider wants, if it has one, and where that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cuda: Option<CudaLibraries>,
+}
+
+impl RuntimeLibrary {
+    fn new(path: PathBuf, origin: Origin, options: &SetupOptions) -> Self {
+        Self {
+            version: library_version(&path),
+            cuda: cuda::libraries(&path, options),
+            path,
+            origin,
+            fetched: false,
+        }
+    }
+
+    /// Loads it into this process, or returns the one loaded before. CUDA libraries wait until a
+    /// CUDA device is tried.
+    ///
+    /// # Errors
+    /// As [`Runtime::load`].
+    pub fn load(&self) -> Result<&'static Runtime, RuntimeError> {
+        Runtime::load_with_cuda(&self.path, self.cuda.as_ref())
+    }
 }
 
 /// One place that was looked at, for `doctor`.
@@ -84,6 +109,8 @@ pub struct Candidate {
     pub path: Option<PathBuf>,
     /// Its version, if known.
     pub version: Option<LibraryVersion>,
+    /// Whether it has a CUDA provider.
+    pub cuda: bool,
 }
 
 /// Looks in every place, in order. A path that the user named must be usable; elsewhere an old
@@ -95,27 +122,53 @@ pub(super) fn find(
     if let Some(named) = named(options)? {
         return Ok(Some(named));
     }
-    for place in unnamed_places() {
-        let Some(path) = place.1(options) else {
+    Ok(unnamed(unnamed_places(options), options, progress))
+}
+
+/// The same for a library with CUDA; others are passed over, and one that the user named must have it.
+pub(super) fn find_with_cuda(
+    options: &SetupOptions,
+    progress: &dyn Progress,
+) -> Result<Option<RuntimeLibrary>, SetupError> {
+    if let Some(named) = named(options)? {
+        return if cuda::has_provider(&named.path) {
+            Ok(Some(named))
+        } else {
+            Err(SetupError::NotCuda {
+                path: named.path,
+                origin: named.origin.label(),
+            })
+        };
+    }
+    let places = [
+        (Origin::ExecutableFolder, beside_executable as Look),
+        (Origin::DataFolder, in_data_folder_with_cuda),
+        (Origin::PythonEnvironment, in_python),
+    ];
+    let with_cuda = places
+        .into_iter()
+        .filter(|(_, look)| look(options).is_some_and(|path| cuda::has_provider(&path)));
+    Ok(unnamed(with_cuda.collect(), options, progress))
+}
+
+fn unnamed(
+    places: Vec<(Origin, Look)>,
+    options: &SetupOptions,
+    progress: &dyn Progress,
+) -> Option<RuntimeLibrary> {
+    for (origin, look) in places {
+        let Some(path) = look(options) else {
             continue;
         };
-        let version = library_version(&path);
-        match version {
+        match library_version(&path) {
             Some(found) if found < MIN_VERSION => progress.note(&format!(
                 "passing over ONNX Runtime {found} in {}: older than {MIN_VERSION}",
                 path.display()
             )),
-            _ => {
-                return Ok(Some(RuntimeLibrary {
-                    path,
-                    origin: place.0,
-                    version,
-                    fetched: false,
-                }));
-            }
+            _ => return Some(RuntimeLibrary::new(path, origin, options)),
         }
     }
-    Ok(None)
+    None
 }
 
 /// Everything found, usable or not, in the order of the search.
@@ -124,11 +177,12 @@ pub(super) fn candidates(options: &SetupOptions) -> Vec<Candidate> {
         .into_iter()
         .filter_map(|(origin, path)| Some((origin, Some(path?.clone()))))
         .collect();
-    let places = unnamed_places().into_iter();
+    let places = unnamed_places(options).into_iter();
     found.extend(places.map(|(origin, look)| (origin, look(options))));
     let candidates = found.into_iter().map(|(origin, path)| Candidate {
         origin,
         version: path.as_deref().and_then(library_version),
+        cuda: path.as_deref().is_some_and(cuda::has_provider),
         path,
     });
     candidates.collect()
@@ -160,63 +214,89 @@ fn named(options: &SetupOptions) -> Result<Option<RuntimeLibrary>, SetupError> {
     })?;
     // the bindings would look for a relative path beside the executable first
     let path = std::path::absolute(&path).unwrap_or(path);
-    let version = library_version(&path);
-    match version {
+    match library_version(&path) {
         Some(found) if found < MIN_VERSION => Err(SetupError::TooOld { path, found }),
-        _ => Ok(Some(RuntimeLibrary {
-            path,
-            origin,
-            version,
-            fetched: false,
-        })),
+        _ => Ok(Some(RuntimeLibrary::new(path, origin, options))),
     }
 }
 
 type Look = fn(&SetupOptions) -> Option<PathBuf>;
 
-fn unnamed_places() -> [(Origin, Look); 3] {
-    [
-        (Origin::ExecutableFolder, |options| {
-            library_in(options.surroundings.executable_folder.as_deref()?)
-        }),
-        (Origin::DataFolder, |options| {
-            let home = &options.surroundings.home;
-            let package = options.surroundings.catalog.runtime.as_ref()?;
-            install::manifest(package, home)?;
-            Some(package.path(home).join(package.files.first()?.to))
-        }),
+/// Where there is a driver, a library with CUDA goes before one without.
+fn unnamed_places(options: &SetupOptions) -> Vec<(Origin, Look)> {
+    let mut places: Vec<(Origin, Look)> = vec![
+        (Origin::ExecutableFolder, beside_executable),
+        (Origin::DataFolder, in_data_folder_with_cuda),
+        (Origin::DataFolder, in_data_folder),
         (Origin::PythonEnvironment, in_python),
-    ]
+    ];
+    if options.surroundings.nvidia_driver {
+        places.insert(
+            2,
+            (Origin::PythonEnvironment, |options| {
+                in_python(options).filter(|path| cuda::has_provider(path))
+            }),
+        );
+    }
+    places
+}
+
+fn beside_executable(options: &SetupOptions) -> Option<PathBuf> {
+    library_in(options.surroundings.executable_folder.as_deref()?)
+}
+
+fn in_data_folder(options: &SetupOptions) -> Option<PathBuf> {
+    installed_library(options.surroundings.catalog.runtime.as_ref()?, options)
+}
+
+fn in_data_folder_with_cuda(options: &SetupOptions) -> Option<PathBuf> {
+    let cuda = options.surroundings.catalog.cuda.as_ref()?;
+    installed_library(&cuda.runtime.package, options)
+}
+
+fn installed_library(package: &Package, options: &SetupOptions) -> Option<PathBuf> {
+    let home = &options.surroundings.home;
+    install::manifest(package, home)?;
+    Some(package.path(home).join(package.files.first()?.to))
 }
 
 /// The active environment's own packages first, then those of the interpreter on the path.
 fn in_python(options: &SetupOptions) -> Option<PathBuf> {
     let environments = options.surroundings.python_environments.iter();
-    let active = environments.flat_map(|root| {
-        let unix = fs::read_dir(root.join("lib"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        let unix = unix.map(|entry| entry.path().join("site-packages"));
-        unix.chain([root.join("Lib").join("site-packages")])
-    });
+    let active = environments.flat_map(|root| site_packages(root));
     let in_package = |package: PathBuf| library_in(&package.join("capi"));
     active
         .map(|packages| packages.join("onnxruntime"))
         .find_map(in_package)
         .or_else(|| {
-            pip::runtime_package_folder(options.surroundings.python.as_deref()).and_then(in_package)
+            let interpreter = options.surroundings.python.as_deref();
+            let folders = pip::package_folders(interpreter, "onnxruntime");
+            folders.into_iter().find_map(in_package)
         })
 }
 
+/// `site-packages` of an environment, for every Python in it.
+pub(super) fn site_packages(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let unix = fs::read_dir(root.join("lib"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let unix = unix.map(|entry| entry.path().join("site-packages"));
+    unix.chain([root.join("Lib").join("site-packages")])
+}
+
 /// A pinned runtime that is installed.
-pub(super) fn installed(package: &Package, home: &Home, fetched: bool) -> RuntimeLibrary {
-    let path = package.path(home).join(package.files[0].to);
+pub(super) fn installed(
+    package: &Package,
+    options: &SetupOptions,
+    fetched: bool,
+) -> RuntimeLibrary {
+    let path = package
+        .path(&options.surroundings.home)
+        .join(package.files[0].to);
     RuntimeLibrary {
-        version: library_version(&path),
-        path,
-        origin: Origin::DataFolder,
         fetched,
+        ..RuntimeLibrary::new(path, Origin::DataFolder, options)
     }
 }
 

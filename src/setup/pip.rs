@@ -151,17 +151,21 @@ pub(super) fn facts(named: Option<&Path>) -> Option<PythonFacts> {
     with_pip.or(found.first()).cloned()
 }
 
-/// Folder of the `onnxruntime` package that Python would import, without importing it.
-pub(super) fn runtime_package_folder(named: Option<&Path>) -> Option<PathBuf> {
-    // the working folder is on the path with `-c`: a folder named onnxruntime there is no package
+/// Folders of a package that Python would import, without importing it.
+pub(super) fn package_folders(named: Option<&Path>, package: &str) -> Vec<PathBuf> {
+    // the working folder is on the path with `-c`: a folder of that name there is no package
     const SCRIPT: &str = "import sys; sys.path[:] = [p for p in sys.path if p]\n\
-        import importlib.util as u; s = u.find_spec('onnxruntime')\n\
-        print(s.submodule_search_locations[0] if s and s.submodule_search_locations else '')";
+        import importlib.util as u; s = u.find_spec(sys.argv[1])\n\
+        print(*(s and s.submodule_search_locations or []), sep='\\n')";
     let folder = std::env::temp_dir();
-    interpreters(named).into_iter().find_map(|program| {
-        let output = python(&program, &["-c", SCRIPT], &folder).ok()?;
+    let found = interpreters(named).into_iter().filter_map(|program| {
+        let output = python(&program, &["-c", SCRIPT, package], &folder).ok()?;
         let stdout = String::from_utf8(output.stdout).ok()?;
-        let path = PathBuf::from(stdout.trim());
-        path.is_dir().then_some(path)
-    })
+        let folders = stdout
+            .lines()
+            .map(PathBuf::from)
+            .filter(|path| path.is_dir());
+        Some(folders.collect::<Vec<_>>()).filter(|folders| !folders.is_empty())
+    });
+    found.take(1).flatten().collect()
 }

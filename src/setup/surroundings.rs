@@ -3,7 +3,7 @@
 //! Everything below takes this instead of reading the environment, so tests need not change it.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::packages::Catalog;
 use super::{Home, SetupError};
@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub executable_folder: Option<PathBuf>,
     /// `VIRTUAL_ENV` and `CONDA_PREFIX`.
     pub python_environments: Vec<PathBuf>,
+    /// Whether NVIDIA's driver seems to run here.
+    pub nvidia_driver: bool,
     pub(super) catalog: Catalog,
 }
 
@@ -41,6 +43,10 @@ impl Surroundings {
             ort_dylib_path: path_variable("ORT_DYLIB_PATH"),
             executable_folder: executable.and_then(|path| Some(path.parent()?.to_path_buf())),
             python_environments: environments.into_iter().filter_map(path_variable).collect(),
+            // the last is what Windows gives Linux in its place
+            nvidia_driver: ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"]
+                .iter()
+                .any(|path| Path::new(path).exists()),
             catalog: Catalog::pinned(),
         })
     }

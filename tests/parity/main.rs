@@ -9,6 +9,7 @@ mod backbone;
 mod checkpoints;
 mod differentiate;
 mod heads;
+mod lowering;
 mod models;
 mod runtime;
 mod training;

@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::GraphError;
-use super::checkpoint::{Checkpoint, Parameter, remove};
+use super::checkpoint::{Checkpoint, Parameter};
+use super::external::{data_path, remove};
 use super::optimizer::OptimizerSettings;
 use super::proto::{DimProto, DimValue, GraphProto, ModelProto, ValueInfoProto, elem};
 
@@ -121,24 +122,21 @@ impl Artifacts {
             (EVAL_MODEL, &self.eval),
             (TRAINING_MODEL, &self.training),
         ] {
-            let path = aside.path().join(name);
-            std::fs::write(&path, model.to_bytes()).map_err(|error| write(&path, error))?;
+            model.write(&aside.path().join(name))?;
         }
-        let values = format!("{CHECKPOINT}.data");
-        for name in [TRAINING_MODEL, &values] {
-            remove(&folder.join(name)).map_err(|error| write(&folder.join(name), error))?;
-        }
-        for name in [
-            &values,
-            CHECKPOINT,
-            OPTIMIZER_MODEL,
-            EVAL_MODEL,
-            TRAINING_MODEL,
-        ] {
+        let replace = |name: &str| -> std::io::Result<()> {
             let (from, to) = (aside.path().join(name), folder.join(name));
-            if name != values || from.exists() {
-                std::fs::rename(from, &to).map_err(|error| write(&to, error))?;
+            remove(&to)?;
+            remove(&data_path(&to))?;
+            if data_path(&from).exists() {
+                std::fs::rename(data_path(&from), data_path(&to))?;
             }
+            std::fs::rename(&from, &to)
+        };
+        let last = folder.join(TRAINING_MODEL);
+        remove(&last).map_err(|error| write(&last, error))?;
+        for name in [CHECKPOINT, OPTIMIZER_MODEL, EVAL_MODEL, TRAINING_MODEL] {
+            replace(name).map_err(|error| write(&folder.join(name), error))?;
         }
         Ok(())
     }

@@ -6,11 +6,9 @@
 //! a hostile file is an error.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::external::{ExternalFile, ExternalWriter, resolve};
+use super::external::{ExternalFile, ExternalWriter, Replacement, data_path, resolve};
 use super::proto::{ModelProto, TensorProto};
 use super::{GraphError, read_bounded};
 
@@ -91,8 +89,9 @@ impl Checkpoint {
     pub fn read(path: &Path) -> Result<Self, GraphError> {
         let bytes = read_bounded(path, flatbuffer::MAX_BYTES)?;
         let open = || {
-            let data = resolve(path, &data_name(path))?;
-            ExternalFile::open(&data)
+            let data = data_path(path);
+            let name = Path::new(data.file_name().unwrap_or_default());
+            ExternalFile::open(&resolve(path, name)?)
         };
         layout::decode(&bytes, &open).map_err(|error| match error {
             error @ (GraphError::Read { .. } | GraphError::File { .. }) => error,
@@ -137,43 +136,22 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::write`].
     pub fn write_with_limit(&self, path: &Path, inline: u64) -> Result<(), GraphError> {
-        let failed = |source| GraphError::Write {
-            path: path.to_path_buf(),
-            source,
-        };
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let aside = tempfile::tempdir_in(folder).map_err(failed)?;
-        let (new, new_data) = (aside.path().join("new"), aside.path().join("data"));
         let moments = self.optimizers.iter().flat_map(|group| &group.states);
         let moments = moments.flat_map(|state| &state.moments);
         let floats = self.parameters.iter().map(|p| &p.data).chain(moments);
         let others = self.buffers.iter().flat_map(|t| &t.raw_data);
         let others = others.map(|raw| raw.len() as u64);
         let size: u64 = floats.map(|data| 4 * data.len() as u64).chain(others).sum();
-        let external = size > inline;
-        let bytes = if external {
-            let mut data = ExternalWriter::create(&new_data)?;
+        let replacement = Replacement::of(path)?;
+        let bytes = if size > inline {
+            let mut data = ExternalWriter::create(&replacement.data())?;
             let bytes = layout::encode(self, Some(&mut data))?;
             data.finish()?;
             bytes
         } else {
             layout::encode(self, None)?
         };
-        let mut file = File::create_new(&new).map_err(failed)?;
-        file.write_all(&bytes).map_err(failed)?;
-        file.sync_all().map_err(failed)?;
-        let data = data_path(path);
-        if external || data.exists() {
-            remove(path).map_err(failed)?;
-            remove(&data).map_err(failed)?;
-        }
-        if external {
-            std::fs::rename(&new_data, &data).map_err(failed)?;
-        }
-        std::fs::rename(&new, path).map_err(failed)
+        replacement.finish(&bytes)
     }
 
     /// Gives the parameters of a nominal checkpoint their shapes and values: those of the
@@ -214,25 +192,6 @@ impl Checkpoint {
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&Parameter> {
         self.parameters.iter().find(|p| p.name == name)
-    }
-}
-
-/// Name of the file that holds a checkpoint's values: `NAME.data`.
-fn data_name(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".data");
-    name.into()
-}
-
-fn data_path(path: &Path) -> PathBuf {
-    path.with_file_name(data_name(path))
-}
-
-/// Removes a file, if it is there.
-pub(super) fn remove(path: &Path) -> std::io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 

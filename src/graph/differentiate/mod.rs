@@ -2,7 +2,7 @@
 //!
 //! [`differentiate`] appends to a model the nodes that compute the gradients of one of its scalars.
 //! The work is done in three steps: fused operators on the way are written out or, the other way
-//! round, written-out ones that have a short gradient are fused (`decompose`, `fuse`); what is known of
+//! round, written-out ones that have a short gradient are fused (`rewrite`); what is known of
 //! shapes is gathered (`shapes`), so that most sums over broadcast axes and most reshapes need no
 //! computed shape; then the nodes that lie between parameters and scalar are gone through backwards,
 //! each handing the gradient of its outputs on to its inputs by the rule of its operator (`rules`).
@@ -19,6 +19,7 @@ use shapes::{Shapes, Size};
 
 mod backward;
 mod path;
+mod rewrite;
 mod rules;
 mod shapes;
 
@@ -66,9 +67,8 @@ pub fn differentiate(
     let graph = graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))?;
     path::check_order(graph)?;
     let mut model = forward.clone();
-    let (nodes, constants, gradients) = backward_pass(graph, opset, of, with_respect_to)?;
-
-    let mut graph = graph.clone();
+    let mut graph = rewrite::rewritten(graph, of, with_respect_to);
+    let (nodes, constants, gradients) = backward_pass(&graph, opset, of, with_respect_to)?;
     for (position, outputs) in nodes.extended {
         graph.node[position].output = outputs;
     }
@@ -118,6 +118,10 @@ fn backward_pass(
     let mut builder = Builder::with_opset("backward", opset.max(OPSET));
     path::reserve_names(&mut builder, graph);
     let mut backward = Backward::new(builder, &shapes);
+    // what cannot be done at all is said before what cannot be done in detail
+    for &position in &path.nodes {
+        rules::rule(&graph.node[position])?;
+    }
     let seed = seed(&mut backward, of)?;
     backward.add_part(of, seed);
 

@@ -150,6 +150,15 @@ fn captured(node: &NodeProto) -> Vec<&str> {
     names
 }
 
+/// All values that a node reads, its subgraphs included.
+pub(super) fn names_read(node: &NodeProto) -> Vec<&str> {
+    let inputs = node.input.iter().map(String::as_str);
+    inputs
+        .filter(|name| !name.is_empty())
+        .chain(captured(node))
+        .collect()
+}
+
 fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     let attributes = node.attribute.iter();
     attributes.flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))

@@ -5,7 +5,7 @@
 
 use super::Builder;
 use crate::graph::builder::{int, tensor, text};
-use crate::graph::proto::TensorProto;
+use crate::graph::proto::{TensorProto, elem};
 
 /// Of `Gather`: `g` added into zeros of the shape held by `shape` (i64, `[rank]`), along `axis`.
 ///
@@ -19,7 +19,7 @@ pub fn gather(b: &mut Builder, shape: &str, indices: &str, g: &str, axis: i64) -
     let after = if axis == -1 {
         b.ints(&[1])
     } else {
-        product_of(b, shape, axis + 1, i64::MAX)
+        product_of(b, shape, axis.saturating_add(1), i64::MAX)
     };
     let cube = b.op("Concat", &[&before, &length, &after], &[int("axis", 0)]);
     let sum = add_along_middle(b, &cube, indices, g, [&before, &after]);
@@ -52,7 +52,7 @@ pub fn gather_nd(b: &mut Builder, shape: &str, indices: &str, g: &str) -> String
 }
 
 /// Of `Slice`: `g` in zeros of the shape held by `shape`. `starts`, `ends`, `axes` and `steps` are
-/// the operator's own inputs.
+/// the operator's own inputs, i32 or i64.
 pub fn slice(
     b: &mut Builder,
     g: &str,
@@ -62,12 +62,21 @@ pub fn slice(
     axes: Option<&str>,
     steps: Option<&str>,
 ) -> String {
-    let whole = positions(b, shape);
-    let mut inputs = vec![whole.as_str(), starts, ends];
-    if axes.is_some() || steps.is_some() {
-        inputs.push(axes.unwrap_or_default());
+    let is_one = |steps: &str| {
+        let known = b.known_ints(steps);
+        known.is_some_and(|steps| steps.iter().all(|&step| step == 1))
+    };
+    if steps.is_none_or(is_one) {
+        return padded(b, g, shape, starts, ends, axes);
     }
-    inputs.extend(steps);
+    let whole = positions(b, shape);
+    let inputs = [
+        &whole,
+        starts,
+        ends,
+        axes.unwrap_or_default(),
+        steps.unwrap_or_default(),
+    ];
     let taken = b.call("Slice", &inputs);
     let flat = b.ints(&[-1]);
     let taken = b.call("Reshape", &[&taken, &flat]);
@@ -75,12 +84,47 @@ pub fn slice(
     let size = product(b, shape);
     let zeros = zeros(b, &size);
     // no position is taken twice: nothing to add
-    let filled = b.op(
-        "ScatterElements",
-        &[&zeros, &taken, &values],
-        &[int("axis", 0)],
-    );
+    let inputs = [zeros.as_str(), &taken, &values];
+    let filled = b.op("ScatterElements", &inputs, &[int("axis", 0)]);
     b.call("Reshape", &[&filled, shape])
+}
+
+/// [`slice`] by steps of 1: `g` with zeros before and after it.
+fn padded(
+    b: &mut Builder,
+    g: &str,
+    shape: &str,
+    starts: &str,
+    ends: &str,
+    axes: Option<&str>,
+) -> String {
+    let to_i64 = [int("to", elem::INT64.into())];
+    let zero = b.constant(TensorProto::from_i64("constant", &[], &[0]));
+    let axes = if let Some(axes) = axes {
+        b.op("Cast", &[axes], &to_i64)
+    } else {
+        let count = b.op("Size", &[starts], &[]);
+        let one = b.constant(TensorProto::from_i64("constant", &[], &[1]));
+        b.call("Range", &[&zero, &count, &one])
+    };
+    let lengths = b.call("Gather", &[shape, &axes]);
+    let mut bounds = [starts, ends].map(|bound| {
+        let bound = b.op("Cast", &[bound], &to_i64);
+        let from_end = b.call("Add", &[&bound, &lengths]);
+        let negative = b.call("Less", &[&bound, &zero]);
+        let bound = b.call("Where", &[&negative, &from_end, &bound]);
+        let bound = b.call("Min", &[&bound, &lengths]);
+        b.call("Max", &[&bound, &zero])
+    });
+    // an empty slice
+    bounds[1] = b.call("Max", &[&bounds[0], &bounds[1]]);
+    let after = b.call("Sub", &[&lengths, &bounds[1]]);
+    let rank = b.call("Shape", &[shape]);
+    let none = tensor("value", TensorProto::from_i64("", &[1], &[0]));
+    let none = b.op("ConstantOfShape", &[&rank], &[none]);
+    let pads = [&bounds[0], &after].map(|pad| b.call("ScatterElements", &[&none, &axes, pad]));
+    let pads = b.op("Concat", &[&pads[0], &pads[1]], &[int("axis", 0)]);
+    b.call("Pad", &[g, &pads])
 }
 
 /// `g`, seen as `[before, indices, after]`, added into zeros of the shape held by `cube` along its

@@ -221,6 +221,15 @@ pub fn eval_model(
     tidy::tidied(b.finish())
 }
 
+/// The model with every training operator replaced, and nothing else: inputs, outputs and the other
+/// nodes stay.
+///
+/// # Errors
+/// As [`step_model`], whatever the graph computes.
+pub fn lowered(model: &ModelProto) -> Result<ModelProto, GraphError> {
+    source::without_roles(model)
+}
+
 /// Adds parameters and moments as inputs, their new values as outputs, and the update between.
 fn append_update(
     b: &mut Builder,

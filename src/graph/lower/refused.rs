@@ -132,18 +132,24 @@ const REFUSED: [(&[&str], &str); 9] = [
 /// Whether a stock runtime executes a node as it is.
 pub(super) fn is_stock(node: &NodeProto) -> bool {
     match node.domain.as_str() {
-        "" | "ai.onnx" => true,
+        // the gradients of pooling stood in the default domain
+        "" | "ai.onnx" => advice(&node.op_type).is_none(),
         MICROSOFT => STOCK.contains(&node.op_type.as_str()),
         _ => false,
     }
 }
 
+/// What to do about an operator of the groups beyond what is lowered.
+fn advice(name: &str) -> Option<&'static str> {
+    let group = REFUSED.iter().find(|(names, _)| names.contains(&name));
+    group.map(|(_, hint)| *hint)
+}
+
 /// The error that names a node beyond what is lowered.
 pub(super) fn refusal(node: &NodeProto) -> GraphError {
     let name = node.op_type.as_str();
-    let group = REFUSED.iter().find(|(names, _)| names.contains(&name));
-    let hint = match (group, node.domain.as_str()) {
-        (Some((_, hint)), _) => hint,
+    let hint = match (advice(name), node.domain.as_str()) {
+        (Some(hint), _) => hint,
         (None, MICROSOFT) => {
             "export the model from standard operators (no fused attention, no convolution) and make the \
              artifacts again with onnxruntime-training 1.19.2, or with `prefclean artifacts`"
@@ -155,7 +161,10 @@ pub(super) fn refusal(node: &NodeProto) -> GraphError {
         }
     };
     GraphError::Operator {
-        operator: format!("{}.{name}", node.domain),
+        operator: match node.domain.as_str() {
+            "" => name.to_owned(),
+            domain => format!("{domain}.{name}"),
+        },
         node: label(node).to_owned(),
         hint,
     }

@@ -27,6 +27,7 @@ pub(super) struct Source<'a> {
     graph: &'a GraphProto,
     opset: i64,
     parameters: &'a [Parameter],
+    parameter_names: HashSet<&'a str>,
     /// Names of inner values that would clash with names of the result.
     clashes: HashSet<String>,
     loss: String,
@@ -39,14 +40,7 @@ impl<'a> Source<'a> {
         model: &'a ModelProto,
         parameters: &'a [Parameter],
     ) -> Result<Self, GraphError> {
-        let opset = model.opset();
-        if opset < OLDEST_OPSET {
-            return Err(GraphError::Unsupported(format!(
-                "operator set {opset}: expected {OLDEST_OPSET} or later"
-            )));
-        }
-        let graph = model.graph.as_ref();
-        let graph = graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))?;
+        let graph = graph_of(model)?;
         let loss = graph.output.first().map_or("", |v| v.name.as_str());
         let (margin, pair_loss) = find_measures(graph, loss)?;
 
@@ -62,8 +56,9 @@ impl<'a> Source<'a> {
         let clashes: HashSet<String> = inner.filter(|n| reserved.contains(*n)).cloned().collect();
         Ok(Self {
             graph,
-            opset,
+            opset: model.opset(),
             parameters,
+            parameter_names: parameters.iter().map(|p| p.name.as_str()).collect(),
             clashes,
             loss: loss.to_owned(),
             pair_loss,
@@ -76,7 +71,7 @@ impl<'a> Source<'a> {
         let name = &value.name;
         name != RESET
             && !name.ends_with(BUFFER_SUFFIX)
-            && !self.parameters.iter().any(|p| p.name == *name)
+            && !self.parameter_names.contains(name.as_str())
     }
 
     /// A builder that knows the names in use, with the constants and, unless they become inputs, the
@@ -88,16 +83,14 @@ impl<'a> Source<'a> {
         b.reserve(self.graph.input.iter().map(|v| v.name.as_str()));
         let outputs = self.graph.node.iter().flat_map(|node| &node.output);
         b.reserve(outputs.map(String::as_str));
-        let mut known = HashSet::new();
         for parameter in self.parameters {
-            known.insert(parameter.name.as_str());
             if !parameter.trainable && !options.frozen_as_inputs {
                 b.f32(&parameter.name, &parameter.dims, &parameter.data);
             }
         }
         for tensor in &self.graph.initializer {
             // the forward values of parameters may stand here too; the checkpoint's count
-            if !known.contains(tensor.name.as_str()) {
+            if !self.parameter_names.contains(tensor.name.as_str()) {
                 let name = self.rename(&tensor.name);
                 b.initializer(TensorProto {
                     name,
@@ -210,6 +203,38 @@ impl<'a> Source<'a> {
         }
         node
     }
+}
+
+/// A model with its training operators replaced, whatever its values are.
+pub(super) fn without_roles(model: &ModelProto) -> Result<ModelProto, GraphError> {
+    let graph = graph_of(model)?;
+    let mut b = Builder::with_opset(&graph.name, model.opset().max(OPSET));
+    b.reserve(graph.input.iter().map(|v| v.name.as_str()));
+    let outputs = graph.node.iter().flat_map(|node| &node.output);
+    b.reserve(outputs.map(String::as_str));
+    for tensor in &graph.initializer {
+        b.initializer(tensor.clone());
+    }
+    for node in &graph.node {
+        lower_node(&mut b, node.clone())?;
+    }
+    let mut lowered = b.finish();
+    if let Some(target) = &mut lowered.graph {
+        target.input.clone_from(&graph.input);
+        target.output.clone_from(&graph.output);
+    }
+    super::tidy::tidied(lowered)
+}
+
+fn graph_of(model: &ModelProto) -> Result<&GraphProto, GraphError> {
+    let opset = model.opset();
+    if opset < OLDEST_OPSET {
+        return Err(GraphError::Unsupported(format!(
+            "operator set {opset}: expected {OLDEST_OPSET} or later"
+        )));
+    }
+    let graph = model.graph.as_ref();
+    graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))
 }
 
 /// The names that inputs and outputs of a lowered graph may have.

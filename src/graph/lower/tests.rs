@@ -1,4 +1,7 @@
 use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
 
 use super::rules::{RULES, lower_node};
 use super::*;
@@ -215,13 +218,15 @@ fn operators_beyond_the_table_are_refused_by_name() {
     let refused = |domain: &str, op_type: &str, hint: &str| {
         let mut b = Builder::new("test");
         let error = lower_node(&mut b, node(domain, op_type)).unwrap_err();
+        let dot = if domain.is_empty() { "" } else { "." };
         assert_eq!(
             error.to_string(),
-            format!("operator `{domain}.{op_type}` of node `dx` is not supported")
+            format!("operator `{domain}{dot}{op_type}` of node `dx` is not supported")
         );
         assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
     };
     refused(MICROSOFT, "ConvGrad", "`frozen_params`");
+    refused("", "MaxPoolGrad", "`frozen_params`");
     refused(MICROSOFT, "LSTMGrad", "recurrent");
     refused("org.pytorch.aten", "ATen", "standard operators only");
     refused(MICROSOFT, "NcclAllReduce", "single device");
@@ -327,4 +332,42 @@ fn broken_graphs_are_errors() {
         node.input[0] = "other_grad.accumulation.buffer".into();
     });
     assert!(unknown.contains("`w` has no gradient"), "{unknown}");
+}
+
+static MODERNBERT: LazyLock<Artifacts> = LazyLock::new(|| {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    Artifacts::read(&root.join("tests/parity/data/models/modernbert")).unwrap()
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever is wrong with a graph, it is an error or a graph whose nodes are in order.
+    #[test]
+    fn damaged_graphs_never_panic(
+        changes in proptest::collection::vec((any::<usize>(), any::<usize>(), 0..8, any::<i64>()), 1..6),
+    ) {
+        let mut artifacts = MODERNBERT.clone();
+        let graph = artifacts.training.graph.as_mut().unwrap();
+        for (place, second, kind, number) in changes {
+            let count = graph.node.len();
+            let other = graph.node[second % count].clone();
+            let node = &mut graph.node[place % count];
+            match kind {
+                0 => drop(node.input.pop()),
+                1 => drop(node.output.pop()),
+                2 => node.input.clone_from(&other.input),
+                3 => node.output.clone_from(&other.output),
+                4 => node.attribute.iter_mut().for_each(|a| a.i = number),
+                5 => node.attribute.clear(),
+                6 => node.op_type = other.op_type,
+                _ => graph.node.swap(place % count, second % count),
+            }
+        }
+        let options = LoweringOptions::default();
+        let models = [step_model(&artifacts, &options), gradient_model(&artifacts, &options)];
+        for model in models.into_iter().flatten() {
+            check_defined(&model.graph.unwrap());
+        }
+    }
 }

@@ -9,7 +9,7 @@ pub(crate) fn runtime() -> &'static Runtime {
     let options = SetupOptions::from_env(Backbone::MiniLm).expect("a home folder");
     let library = setup::ensure_runtime(&options, &NoProgress)
         .unwrap_or_else(|error| panic!("{error}; hint: {:?}", error.hint()));
-    Runtime::load(&library.path).unwrap_or_else(|error| panic!("{error}"))
+    library.load().unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn cuda_asked_for_and_absent_is_an_error() {
         .session(PROBE, 1, Device::Cuda(0))
         .expect_err("no CUDA here");
     insta::assert_snapshot!(error, @"device `cuda:0` cannot be used: this ONNX Runtime library was built without CUDA");
-    insta::assert_snapshot!(error.hint().expect("advice"), @"name the library of a build with CUDA (package `onnxruntime-gpu`) with `--ort-lib PATH` or ORT_DYLIB_PATH, or use `--device cpu`");
+    insta::assert_snapshot!(error.hint().expect("advice"), @"`prefclean setup --cuda` installs a CUDA build; or name one (package `onnxruntime-gpu`) with `--ort-lib PATH` or ORT_DYLIB_PATH; or use `--device cpu`");
 }
 
 #[test]

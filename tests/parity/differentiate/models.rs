@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use prefclean::graph::differentiate::parameters_of;
+use prefclean::graph::differentiate::{differentiate, parameters_of};
 use prefclean::graph::proto::{ModelProto, ValueInfoProto};
 
-use super::{Feed, Feeds, Subject, Tolerance, check};
+use super::{Feed, Feeds, Subject, Tolerance, check, with_scalar};
 use crate::runtime::runtime;
 
 const WHOLE_MODEL: Tolerance = Tolerance {
@@ -103,10 +103,38 @@ exports! {
     deberta_v3: "deberta-v3",
     distilbert: "distilbert",
     gpt2: "gpt2",
+    gpt2_with_fused_operators: "gpt2-fused",
     llama: "llama",
     modernbert: "modernbert",
     mpnet: "mpnet",
     mpnet_encoder: "mpnet-encoder",
     qwen2: "qwen2",
     roberta: "roberta",
+}
+
+#[test]
+fn fused_attention_is_refused_with_a_way_out() {
+    let path = folder().join("bert-fused/forward.onnx");
+    let model = ModelProto::from_bytes(&fs::read(path).unwrap()).unwrap();
+    let y = model.graph.as_ref().unwrap().output[0].name.clone();
+    let parameters = parameters_of(&model, &y);
+    let error = differentiate(&model, &y, &parameters[..1]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "operator `com.microsoft.Attention` of node `Attention_0` is not supported"
+    );
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains("attn_implementation=\"eager\"")
+    );
+    // what comes after the last attention can be trained all the same
+    let last: Vec<String> = parameters_of(&model, &y)
+        .into_iter()
+        .filter(|name| name.starts_with("model.classifier") || name.contains("layer.1.output"))
+        .collect();
+    assert!(last.len() >= 4, "{last:?}");
+    let scalar = with_scalar(&model, &y, &[2, 1], &[1.0, -1.0]);
+    differentiate(&scalar.0, &scalar.1, &last).unwrap();
 }

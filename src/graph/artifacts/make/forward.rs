@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{external, names, normal};
+use super::{names, normal};
 use crate::graph::GraphError;
 use crate::graph::proto::{
     DimProto, DimValue, GraphProto, MAX_MODEL_BYTES, ModelProto, NodeProto, TensorProto,
@@ -49,9 +49,7 @@ impl ForwardModel {
     /// [`GraphError::Read`] or [`GraphError::File`] naming the file; inside, what [`ForwardModel::new`]
     /// refuses.
     pub fn read(path: &Path, output: Option<&str>) -> Result<Self, GraphError> {
-        let mut model = ModelProto::read(path)?;
-        let mut files = external::load(&mut model, path)?;
-        files.insert(0, path.to_path_buf());
+        let (model, files) = ModelProto::read_with_files(path)?;
         let read = Self::new(model, output).map_err(|error| GraphError::in_file(path, error))?;
         Ok(Self { files, ..read })
     }

@@ -9,7 +9,6 @@ mod assemble;
 mod compose;
 mod cut;
 mod export;
-mod external;
 mod forward;
 mod lora;
 mod loss;
@@ -29,7 +28,6 @@ pub use compose::{
 };
 pub use cut::{Cut, STATES, cut};
 pub use export::export;
-pub use external::write_model;
 pub use forward::{ForwardModel, Gives};
 pub use loss::{Correction, LossOptions, TARGET_MARGIN, WEIGHT};
 pub use parameters::Place;

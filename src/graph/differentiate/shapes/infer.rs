@@ -155,6 +155,8 @@ impl Call<'_> {
             "Pad" => self.same_elem(self.dims(0).map(|dims| vec![None; dims.len()])),
             "ArgMax" | "ArgMin" => Self::one(Some(elem::INT64), self.arg_reduced()),
             "SoftmaxCrossEntropyLoss" => self.cross_entropy(),
+            "Attention" | "MultiHeadAttention" | "GroupQueryAttention" => self.attention(),
+            "EmbedLayerNormalization" => self.embeddings(),
             name if name.starts_with("Reduce") => self.same_elem(self.reduced()),
             _ => None,
         }
@@ -439,6 +441,19 @@ impl Call<'_> {
                 .map(|(dim, _)| dim.clone())
                 .collect()
         })
+    }
+
+    /// Rows and tokens as in the first input.
+    fn attention(&self) -> Option<Vec<Facts>> {
+        let dims = self.dims(0).filter(|dims| dims.len() == 3)?;
+        self.same_elem(Some(vec![dims[0].clone(), dims[1].clone(), None]))
+    }
+
+    /// Rows and tokens of the ids, the width of the table of words.
+    fn embeddings(&self) -> Option<Vec<Facts>> {
+        let width = self.dims(2)?.last()?.clone();
+        let dims = self.dims(0)?.iter().cloned().chain([width]).collect();
+        Self::one(self.input(2).elem, Some(dims))
     }
 
     fn cross_entropy(&self) -> Option<Vec<Facts>> {

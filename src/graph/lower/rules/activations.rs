@@ -18,15 +18,6 @@ pub(super) fn tanh(b: &mut Builder, node: &NodeProto) -> Result {
     Ok(())
 }
 
-/// `g cos x`
-pub(super) fn sin(b: &mut Builder, node: &NodeProto) -> Result {
-    let [g, x] = inputs(node)?;
-    let cos = b.call("Cos", &[x]);
-    let dx = b.call("Mul", &[g, &cos]);
-    bind(b, node, 0, &dx);
-    Ok(())
-}
-
 pub(super) fn relu(b: &mut Builder, node: &NodeProto) -> Result {
     let [g, x] = inputs(node)?;
     let dx = activations::relu(b, g, x);
@@ -56,23 +47,19 @@ pub(super) fn bias_gelu(b: &mut Builder, node: &NodeProto) -> Result {
     Ok(())
 }
 
-/// A bias may be given as third input.
 pub(super) fn fast_gelu(b: &mut Builder, node: &NodeProto) -> Result {
     let [g, x] = inputs(node)?;
-    let dx = match node.input_at(2) {
-        Some(bias) => {
-            let x = b.call("Add", &[x, bias]);
-            activations::fast_gelu(b, g, &x)
-        }
-        None => activations::fast_gelu(b, g, x),
-    };
+    let dx = activations::fast_gelu(b, g, x);
     bind(b, node, 0, &dx);
     Ok(())
 }
 
 pub(super) fn bias_fast_gelu(b: &mut Builder, node: &NodeProto) -> Result {
-    let [_, _, _] = inputs(node)?;
-    fast_gelu(b, node)
+    let [g, x, bias] = inputs(node)?;
+    let x = b.call("Add", &[x, bias]);
+    let dx = activations::fast_gelu(b, g, &x);
+    bind(b, node, 0, &dx);
+    Ok(())
 }
 
 pub(super) fn quick_gelu(b: &mut Builder, node: &NodeProto) -> Result {

@@ -18,7 +18,7 @@ type Result<T = ()> = std::result::Result<T, GraphError>;
 type Rule = fn(&mut Builder, &NodeProto) -> Result;
 
 /// The replacements, by operator of `com.microsoft`.
-pub(super) const RULES: [(&str, Rule); 30] = [
+pub(super) const RULES: [(&str, Rule); 29] = [
     ("BiasFastGeluGrad_dX", activations::bias_fast_gelu),
     ("BiasGeluGrad_dX", activations::bias_gelu),
     ("BroadcastGradientArgs", shapes::broadcast_gradient_args),
@@ -43,7 +43,6 @@ pub(super) const RULES: [(&str, Rule); 30] = [
         "SimplifiedLayerNormalizationGrad",
         norms::simplified_layer_norm,
     ),
-    ("SinGrad", activations::sin),
     ("SliceGrad", indexing::slice),
     (
         "SoftmaxCrossEntropyLossGrad",
