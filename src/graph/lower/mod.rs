@@ -105,7 +105,7 @@ pub fn step_model(
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
     let settings = options.optimizer(artifacts)?;
-    let source = Source::new(&artifacts.training, artifacts.parameters())?;
+    let source = Source::new(&artifacts.training, &artifacts.checkpoint)?;
     let mut b = source.begin("step", options)?;
     source.declare_data(&mut b);
     b.input(LEARNING_RATE, elem::FLOAT, &[]);
@@ -128,7 +128,7 @@ pub fn gradient_model(
     artifacts: &Artifacts,
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
-    let source = Source::new(&artifacts.training, artifacts.parameters())?;
+    let source = Source::new(&artifacts.training, &artifacts.checkpoint)?;
     let mut b = source.begin("gradient", options)?;
     source.declare_data(&mut b);
     let gradients = source.lower_with_gradients(&mut b)?;
@@ -155,7 +155,7 @@ pub fn accumulate_model(
     artifacts: &Artifacts,
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
-    let source = Source::new(&artifacts.training, artifacts.parameters())?;
+    let source = Source::new(&artifacts.training, &artifacts.checkpoint)?;
     let mut b = source.begin("accumulate", options)?;
     source.declare_data(&mut b);
     b.input(SHARE, elem::FLOAT, &[]);
@@ -209,7 +209,7 @@ pub fn eval_model(
     artifacts: &Artifacts,
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
-    let source = Source::new(&artifacts.eval, artifacts.parameters())?;
+    let source = Source::new(&artifacts.eval, &artifacts.checkpoint)?;
     let mut b = source.begin("eval", options)?;
     source.declare_data(&mut b);
     for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {

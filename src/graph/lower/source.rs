@@ -10,7 +10,7 @@ use super::{
 };
 use crate::graph::GraphError;
 use crate::graph::builder::{Builder, OPSET};
-use crate::graph::checkpoint::Parameter;
+use crate::graph::checkpoint::{Checkpoint, Parameter};
 use crate::graph::proto::{
     DimProto, GraphProto, MAX_MODEL_BYTES, ModelProto, NodeProto, TensorProto, ValueInfoProto, elem,
 };
@@ -27,7 +27,10 @@ pub(super) struct Source<'a> {
     graph: &'a GraphProto,
     opset: i64,
     parameters: &'a [Parameter],
-    parameter_names: HashSet<&'a str>,
+    /// Frozen parameters that are not f32.
+    buffers: &'a [TensorProto],
+    /// Names of both.
+    known: HashSet<&'a str>,
     /// Names of inner values that would clash with names of the result.
     clashes: HashSet<String>,
     loss: String,
@@ -38,8 +41,13 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(super) fn new(
         model: &'a ModelProto,
-        parameters: &'a [Parameter],
+        checkpoint: &'a Checkpoint,
     ) -> Result<Self, GraphError> {
+        let Checkpoint {
+            parameters,
+            buffers,
+            ..
+        } = checkpoint;
         let graph = graph_of(model)?;
         let loss = graph.output.first().map_or("", |v| v.name.as_str());
         let (margin, pair_loss) = find_measures(graph, loss)?;
@@ -54,11 +62,15 @@ impl<'a> Source<'a> {
         let inner = graph.node.iter().flat_map(|node| &node.output);
         let inner = inner.chain(graph.initializer.iter().map(|tensor| &tensor.name));
         let clashes: HashSet<String> = inner.filter(|n| reserved.contains(*n)).cloned().collect();
+        let names = parameters.iter().map(|p| p.name.as_str());
         Ok(Self {
             graph,
             opset: model.opset(),
             parameters,
-            parameter_names: parameters.iter().map(|p| p.name.as_str()).collect(),
+            buffers,
+            known: names
+                .chain(buffers.iter().map(|b| b.name.as_str()))
+                .collect(),
             clashes,
             loss: loss.to_owned(),
             pair_loss,
@@ -69,9 +81,7 @@ impl<'a> Source<'a> {
     /// Whether an input carries data: neither a parameter nor part of gradient accumulation.
     fn is_data(&self, value: &ValueInfoProto) -> bool {
         let name = &value.name;
-        name != RESET
-            && !name.ends_with(BUFFER_SUFFIX)
-            && !self.parameter_names.contains(name.as_str())
+        name != RESET && !name.ends_with(BUFFER_SUFFIX) && !self.known.contains(name.as_str())
     }
 
     /// A builder that knows the names in use, with the constants and, unless they become inputs, the
@@ -103,9 +113,12 @@ impl<'a> Source<'a> {
                 b.f32(&parameter.name, &parameter.dims, &parameter.data);
             }
         }
+        for buffer in self.buffers {
+            b.initializer(buffer.clone());
+        }
         for tensor in &self.graph.initializer {
             // the forward values of parameters may stand here too; the checkpoint's count
-            if !self.parameter_names.contains(tensor.name.as_str()) {
+            if !self.known.contains(tensor.name.as_str()) {
                 let name = self.rename(&tensor.name);
                 b.initializer(TensorProto {
                     name,
@@ -153,7 +166,13 @@ impl<'a> Source<'a> {
             if node.op_type == ACCUMULATOR {
                 let [buffer, gradient] = inputs(&node)?;
                 let parameter = buffer.strip_suffix(BUFFER_SUFFIX).unwrap_or(buffer);
-                found.insert(parameter.to_owned(), gradient.to_owned());
+                if found
+                    .insert(parameter.to_owned(), gradient.to_owned())
+                    .is_some()
+                {
+                    let what = format!("parameter `{parameter}` has two gradients");
+                    return Err(GraphError::Malformed(what));
+                }
             } else {
                 lower_node(b, node)?;
             }

@@ -16,8 +16,28 @@ pub(super) fn tidied(mut model: ModelProto) -> Result<ModelProto, GraphError> {
         prune(graph);
         collapse(graph);
         check_order(graph)?;
+        tell_apart(graph);
     }
     Ok(model)
+}
+
+/// Gives nodes of the same name names of their own, as the runtime demands: a value that was renamed
+/// leaves its node's name behind, which an added node may have too.
+fn tell_apart(graph: &mut GraphProto) {
+    let mut taken: HashSet<String> = graph.node.iter().map(|node| node.name.clone()).collect();
+    let mut seen = HashSet::new();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    for node in graph.node.iter_mut().filter(|node| !node.name.is_empty()) {
+        if seen.insert(node.name.clone()) {
+            continue;
+        }
+        let base = node.name.clone();
+        let number = numbers.entry(base.clone()).or_default();
+        while !taken.insert(node.name.clone()) {
+            *number += 1;
+            node.name = format!("{base}.{number}");
+        }
+    }
 }
 
 fn prune(graph: &mut GraphProto) {
