@@ -10,6 +10,9 @@ use super::proto::{
 /// The default operator set of graphs built here, unless another is asked for.
 pub const OPSET: i64 = 17;
 
+/// Longest integer constant whose elements are kept at hand: axes, steps, shapes.
+const MAX_KNOWN_INTS: i64 = 64;
+
 /// Domain of the runtime's own operators.
 pub const MICROSOFT: &str = "com.microsoft";
 
@@ -21,6 +24,7 @@ pub struct Builder {
     taken: HashSet<String>,
     counters: HashMap<String, usize>,
     constants: HashMap<(i32, Vec<i64>, Vec<u8>), String>,
+    known_ints: HashMap<String, Vec<i64>>,
 }
 
 impl Builder {
@@ -44,6 +48,7 @@ impl Builder {
             taken: HashSet::new(),
             counters: HashMap::new(),
             constants: HashMap::new(),
+            known_ints: HashMap::new(),
         }
     }
 
@@ -92,6 +97,7 @@ impl Builder {
     pub fn initializer(&mut self, tensor: TensorProto) -> String {
         let name = tensor.name.clone();
         self.taken.insert(name.clone());
+        self.note_ints(&name, &tensor);
         self.graph.initializer.push(tensor);
         name
     }
@@ -205,25 +211,41 @@ impl Builder {
     /// Adds a node as it is.
     pub fn node(&mut self, node: NodeProto) {
         self.taken.extend(node.output.iter().cloned());
+        if node.op_type == "Constant"
+            && let (Some(name), Some(value)) = (node.output_at(0), node.attribute("value"))
+            && let Some(tensor) = &value.t
+        {
+            self.note_ints(name, tensor);
+        }
         self.graph.node.push(node);
     }
 
     /// The elements of a small integer constant: an initializer or the value of a `Constant` node,
     /// i64 or i32. `None` for any other value.
     #[must_use]
-    pub fn known_ints(&self, name: &str) -> Option<Vec<i64>> {
-        let initializer = self.graph.initializer.iter().find(|t| t.name == name);
-        let tensor = initializer.or_else(|| {
-            let made = |node: &&NodeProto| node.output.first().is_some_and(|o| o == name);
-            let node = self.graph.node.iter().find(made)?;
-            let constant = node.op_type == "Constant" && node.domain.is_empty();
-            node.attribute("value").filter(|_| constant)?.t.as_ref()
-        })?;
-        if tensor.data_type != elem::INT32 {
-            return tensor.to_i64().ok();
+    pub fn known_ints(&self, name: &str) -> Option<&[i64]> {
+        self.known_ints.get(name).map(Vec::as_slice)
+    }
+
+    fn note_ints(&mut self, name: &str, tensor: &TensorProto) {
+        let small = tensor
+            .dims
+            .iter()
+            .all(|dim| (0..=MAX_KNOWN_INTS).contains(dim));
+        if !small || tensor.dims.len() > 1 {
+            return;
         }
-        let raw = tensor.raw_data.as_ref()?.as_chunks::<4>().0.iter();
-        Some(raw.map(|b| i32::from_le_bytes(*b).into()).collect())
+        let ints = match (tensor.data_type, &tensor.raw_data) {
+            (elem::INT64, _) => tensor.to_i64().ok(),
+            (elem::INT32, Some(raw)) => {
+                let ints = raw.as_chunks::<4>().0.iter();
+                Some(ints.map(|b| i32::from_le_bytes(*b).into()).collect())
+            }
+            _ => None,
+        };
+        if let Some(ints) = ints {
+            self.known_ints.insert(name.to_owned(), ints);
+        }
     }
 
     /// The finished model.

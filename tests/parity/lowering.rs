@@ -1,13 +1,15 @@
 //! Each training operator lowered alone, against the kernels of onnxruntime-training 1.19.2: see
 //! `tests/reference/lowering.py`.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use ort::session::SessionInputValue;
 use ort::value::Tensor;
+use prefclean::graph::artifacts::Artifacts;
 use prefclean::graph::builder::{Builder, float, int, text};
-use prefclean::graph::lower;
+use prefclean::graph::lower::{self, LoweringOptions};
 use prefclean::graph::optimizer::{self, OptimizerSettings, Update};
 use prefclean::graph::proto::{
     AttributeProto, DimProto, ModelProto, OperatorSetId, TensorProto, ValueInfoProto, elem,
@@ -348,4 +350,126 @@ fn dropout_in_training_mode_runs_and_its_gradient_fits() {
     assert_eq!(y, dx);
     let dropped = y.iter().filter(|&&value| value == 0.0).count();
     assert!((330..470).contains(&dropped), "{dropped}");
+}
+
+type Named = HashMap<String, (Vec<i64>, Vec<f32>)>;
+
+/// Runs a model on what it takes of the values and of two or four rows of tokens.
+fn run(model: &ModelProto, values: &Named, rows: std::ops::Range<usize>) -> Named {
+    let mut session = session(runtime().unwrap(), &model.to_bytes(), 1);
+    let tokens = 6;
+    let ids = (rows.start * tokens..rows.end * tokens).map(|i| 2 + (i * 7 + 3) % 29);
+    let ids: Vec<i64> = ids.map(|id| i64::try_from(id).unwrap()).collect();
+    let shape = [rows.len(), tokens];
+    let mut given: Vec<(String, SessionInputValue<'static>)> = Vec::new();
+    for input in session.inputs() {
+        let name = input.name().to_owned();
+        let value = match name.as_str() {
+            "input_ids" => Tensor::from_array((shape, ids.clone())).unwrap().into(),
+            "attention_mask" => Tensor::from_array((shape, vec![1i64; ids.len()]))
+                .unwrap()
+                .into(),
+            lower::STEP => Tensor::from_array((Vec::<i64>::new(), vec![1i64]))
+                .unwrap()
+                .into(),
+            _ => Tensor::from_array(values[&name].clone()).unwrap().into(),
+        };
+        given.push((name, value));
+    }
+    let outputs = session.run(given).unwrap();
+    outputs
+        .iter()
+        .map(|(name, value)| {
+            let (shape, values) = value.try_extract_tensor::<f32>().unwrap();
+            (name.to_owned(), (shape.to_vec(), values.to_vec()))
+        })
+        .collect()
+}
+
+/// A step in one run, in gradients and update, and over two micro-batches: the same parameters.
+#[test]
+fn parts_of_a_step_agree_with_the_whole() {
+    if runtime().is_none() {
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/data/models");
+    let mut artifacts = Artifacts::read(&root.join("built-last")).unwrap();
+    *artifacts.optimizer.max_gradient_norm_mut() = Some(0.1);
+    let options = LoweringOptions {
+        weight_decay: Some(0.1),
+        ..LoweringOptions::default()
+    };
+    let with_inputs = LoweringOptions {
+        frozen_as_inputs: true,
+        ..options
+    };
+    let mut values = Named::new();
+    for (name, value) in [(lower::LEARNING_RATE, 0.01), (lower::SHARE, 0.5)] {
+        values.insert(name.into(), (Vec::new(), vec![value]));
+    }
+    let trainable: Vec<String> = artifacts
+        .parameters()
+        .iter()
+        .filter(|p| p.trainable)
+        .map(|p| p.name.clone())
+        .collect();
+    assert!(trainable.len() < artifacts.parameters().len());
+    for parameter in artifacts.parameters() {
+        let (dims, name) = (parameter.dims.clone(), parameter.name.clone());
+        let zeros = (dims.clone(), vec![0.0; parameter.data.len()]);
+        for other in lower::moment_names(&name) {
+            values.insert(other, zeros.clone());
+        }
+        values.insert(lower::accumulated_name(&name), zeros);
+        values.insert(name, (dims, parameter.data.clone()));
+    }
+
+    let whole = run(
+        &lower::step_model(&artifacts, &options).unwrap(),
+        &values,
+        0..4,
+    );
+    let step = lower::step_model(&artifacts, &with_inputs).unwrap();
+    assert_same(&run(&step, &values, 0..4), &whole, &trainable);
+
+    let gradients = lower::gradient_model(&artifacts, &with_inputs).unwrap();
+    let update = lower::update_model(&artifacts, &options).unwrap();
+    let outputs = run(&gradients, &values, 0..4);
+    assert_eq!(outputs[lower::LOSS], whole[lower::LOSS]);
+    assert_eq!(outputs[lower::MARGIN].0, [2]);
+    let mut given = values.clone();
+    given.extend(outputs);
+    assert_same(&run(&update, &given, 0..4), &whole, &trainable);
+
+    let accumulate = lower::accumulate_model(&artifacts, &options).unwrap();
+    let mut given = values.clone();
+    for rows in [0..2, 2..4] {
+        let outputs = run(&accumulate, &given, rows);
+        for name in &trainable {
+            let gradient = outputs[&lower::gradient_name(name)].clone();
+            given.insert(lower::accumulated_name(name), gradient.clone());
+            given.insert(lower::gradient_name(name), gradient);
+        }
+    }
+    assert_same(&run(&update, &given, 0..4), &whole, &trainable);
+}
+
+/// Compares new parameters and moments. In one step of `AdamW` noise becomes an update: the bound is
+/// a hundredth of what every element moves.
+fn assert_same(found: &Named, expected: &Named, trainable: &[String]) {
+    for name in trainable {
+        let key_bias = name.contains("key.bias");
+        let [first, _] = lower::moment_names(name);
+        for name in [name, &first] {
+            let name = lower::new_name(name);
+            assert_eq!(found[&name].0, expected[&name].0);
+            for (found, expected) in found[&name].1.iter().zip(&expected[&name].1) {
+                let difference = (found - expected).abs();
+                assert!(
+                    key_bias || difference < 1e-4,
+                    "{name}: {found} for {expected}"
+                );
+            }
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub fn gather(b: &mut Builder, shape: &str, indices: &str, g: &str, axis: i64) -
     let after = if axis == -1 {
         b.ints(&[1])
     } else {
-        product_of(b, shape, axis + 1, i64::MAX)
+        product_of(b, shape, axis.saturating_add(1), i64::MAX)
     };
     let cube = b.op("Concat", &[&before, &length, &after], &[int("axis", 0)]);
     let sum = add_along_middle(b, &cube, indices, g, [&before, &after]);

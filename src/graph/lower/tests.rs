@@ -1,4 +1,7 @@
 use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
 
 use super::rules::{RULES, lower_node};
 use super::*;
@@ -281,7 +284,8 @@ fn maker<'a>(graph: &'a GraphProto, name: &str) -> (&'a str, &'a str) {
 fn inner_values_with_reserved_names_step_aside() {
     let artifacts = artifacts(17, |b| {
         b.op_to("", "Neg", &["x"], &[STEP], &[]);
-        b.op_to("", "Sub", &["x", STEP], &["loss"], &[]);
+        b.op_to("", "Exp", &["x"], &[SHARE], &[]);
+        b.op_to("", "Sub", &[SHARE, STEP], &["loss"], &[]);
         b.op_to("", "Exp", &["loss"], &["w.gradient"], &[]);
         let attributes = [builder::int("keepdims", 0)];
         b.op("ReduceMean", &["w.gradient"], &attributes)
@@ -308,6 +312,21 @@ fn named_measures_are_taken() {
     assert_eq!(maker(&graph, "margin.inner"), ("Exp", "x"));
 }
 
+/// The stable form of the loss has a difference of its own, nearer than that of the rewards.
+#[test]
+fn the_margin_is_a_difference_of_rewards() {
+    let artifacts = artifacts(17, |b| {
+        let [chosen, rejected] = ["Exp", "Abs"].map(|op| b.call(op, &["x"]));
+        b.op_to("", "Sub", &[&chosen, &rejected], &["m"], &[]);
+        let size = b.call("Abs", &["m"]);
+        let twice = b.call("Sub", &[&size, "m"]);
+        let shifted = b.call("Sub", &[&twice, "w"]);
+        b.op("ReduceMean", &[&shifted], &[builder::int("keepdims", 0)])
+    });
+    let graph = graph_of(eval_model(&artifacts, &LoweringOptions::default()));
+    assert_eq!(maker(&graph, MARGIN), ("Reshape", "m"));
+}
+
 #[test]
 fn broken_graphs_are_errors() {
     let error_of = |change: &dyn Fn(&mut GraphProto)| {
@@ -329,4 +348,42 @@ fn broken_graphs_are_errors() {
         node.input[0] = "other_grad.accumulation.buffer".into();
     });
     assert!(unknown.contains("`w` has no gradient"), "{unknown}");
+}
+
+static MODERNBERT: LazyLock<Artifacts> = LazyLock::new(|| {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    Artifacts::read(&root.join("tests/parity/data/models/modernbert")).unwrap()
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever is wrong with a graph, it is an error or a graph whose nodes are in order.
+    #[test]
+    fn damaged_graphs_never_panic(
+        changes in proptest::collection::vec((any::<usize>(), any::<usize>(), 0..8, any::<i64>()), 1..6),
+    ) {
+        let mut artifacts = MODERNBERT.clone();
+        let graph = artifacts.training.graph.as_mut().unwrap();
+        for (place, second, kind, number) in changes {
+            let count = graph.node.len();
+            let other = graph.node[second % count].clone();
+            let node = &mut graph.node[place % count];
+            match kind {
+                0 => drop(node.input.pop()),
+                1 => drop(node.output.pop()),
+                2 => node.input.clone_from(&other.input),
+                3 => node.output.clone_from(&other.output),
+                4 => node.attribute.iter_mut().for_each(|a| a.i = number),
+                5 => node.attribute.clear(),
+                6 => node.op_type = other.op_type,
+                _ => graph.node.swap(place % count, second % count),
+            }
+        }
+        let options = LoweringOptions::default();
+        let models = [step_model(&artifacts, &options), gradient_model(&artifacts, &options)];
+        for model in models.into_iter().flatten() {
+            check_defined(&model.graph.unwrap());
+        }
+    }
 }
