@@ -11,6 +11,7 @@ use prefclean::graph::artifacts::Artifacts;
 use prefclean::graph::artifacts::make::{self, ComposeOptions, ForwardModel, Train};
 use prefclean::graph::checkpoint::{Checkpoint, Parameter};
 use prefclean::graph::lower::{self, LoweringOptions};
+use prefclean::graph::optimizer::{AdamWSettings, OptimizerSettings};
 use serde_json::Value;
 
 use crate::runtime::{note, runtime, session};
@@ -329,4 +330,31 @@ fn writes_artifacts() {
         case.artifacts.write(&folder.join(&case.name)).unwrap();
     }
     note(&format!("written to {}", folder.display()));
+}
+/// Fused operators that have a gradient in parts: skip connections with their norms.
+#[test]
+fn a_fused_export_trains_as_the_unfused_does() {
+    let Some(environment) = runtime() else { return };
+    let case = Case::read(data_folder().join("gpt2"), None).unwrap();
+    let forward = data_folder().join("gpt2-fused/forward.onnx");
+    holds_to_reference(environment, &case.of_own_making(&forward, Train::All));
+}
+
+#[test]
+fn a_fused_attention_is_refused_by_name() {
+    let forward = data_folder().join("bert-fused/forward.onnx");
+    let forward = ForwardModel::read(&forward, None).unwrap();
+    let options = ComposeOptions {
+        train: Train::All,
+        ..ComposeOptions::default()
+    };
+    let composed = make::compose(forward, &options).unwrap();
+    let error = composed
+        .artifacts(OptimizerSettings::AdamW(AdamWSettings::default()))
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("com.microsoft.Attention"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("--optimize"));
 }
