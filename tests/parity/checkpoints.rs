@@ -9,14 +9,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use prefclean::graph::artifacts::Artifacts;
+use ort::value::Tensor;
+use prefclean::graph::artifacts::{Artifacts, CHOSEN, REJECTED};
 use prefclean::graph::checkpoint::{Checkpoint, Property};
+use prefclean::graph::lower::{self, LoweringOptions};
 use prefclean::graph::proto::ModelProto;
 use serde_json::Value;
 
-use crate::runtime::note;
+use crate::heads::batch;
+use crate::runtime::{note, runtime, session};
+use crate::training::Training;
 
 const CASES: [&str; 2] = ["adamw", "sgd"];
+/// Sizes of the script's batches.
+const PAIRS: usize = 8;
+const WIDTH: usize = 8;
 const PYTHON: &str = "PREFCLEAN_TEST_TRAINING_PYTHON";
 
 fn root() -> PathBuf {
@@ -117,6 +124,39 @@ fn a_nominal_checkpoint_is_filled_from_the_forward_model() {
     copy("forward.onnx");
     let filled = Artifacts::read(folder.path()).unwrap();
     assert_eq!(filled, Artifacts::read(&data().join("adamw")).unwrap());
+}
+
+/// The step graph on the stock runtime goes on from a checkpoint of 1.19.2 as 1.19.2 did, frozen
+/// parameters of another element type included.
+#[test]
+fn what_1_19_2_wrote_trains_on_here() {
+    let Some(environment) = runtime() else { return };
+    for case in CASES {
+        let expected = expected(case);
+        let folder = data().join(case);
+        let mut artifacts = Artifacts::read(&folder).unwrap();
+        artifacts.checkpoint = Checkpoint::read(&folder.join("half.checkpoint")).unwrap();
+        let options = LoweringOptions::default();
+        let step = lower::step_model(&artifacts, &options).unwrap();
+        let eval = lower::eval_model(&artifacts, &options).unwrap();
+        let [step, eval] = [step, eval].map(|model| session(environment, &model.to_bytes(), 1));
+        let mut training = Training::new(step, eval, artifacts.parameters());
+        let group = &artifacts.checkpoint.optimizers[0];
+        training.resume(group);
+        #[expect(clippy::cast_possible_truncation, reason = "0.01 and 0.5 as f32")]
+        let rate = expected["learning_rate"].as_f64().unwrap() as f32;
+        let mut losses = Vec::new();
+        for taken in group.step..2 * group.step {
+            let index = usize::try_from(taken).unwrap();
+            let side = |(side, name): (usize, &str)| {
+                let rows = ([PAIRS, WIDTH], batch(index, side, PAIRS, WIDTH));
+                (name.to_owned(), Tensor::from_array(rows).unwrap().into())
+            };
+            let data = [CHOSEN, REJECTED].into_iter().enumerate().map(side);
+            losses.push(f64::from(training.step(data.collect(), rate).loss));
+        }
+        assert_near(&losses, &later_losses(&expected), case);
+    }
 }
 
 /// The stored files are what is written today, and 1.19.2 went on from them as from its own.

@@ -17,7 +17,7 @@ use crate::training::{Inputs, Training, difference, norm};
 const STEPS: usize = 50;
 
 /// Features of a side (0 chosen, 1 rejected) as `batch` of the script makes them.
-fn batch(step: usize, side: usize, pairs: usize, width: usize) -> Vec<f32> {
+pub fn batch(step: usize, side: usize, pairs: usize, width: usize) -> Vec<f32> {
     let mut values = Vec::with_capacity(pairs * width);
     for p in 0..pairs {
         for j in 0..width {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
-use prefclean::graph::checkpoint::Parameter;
+use prefclean::graph::checkpoint::{OptimizerGroup, Parameter};
 use prefclean::graph::lower;
 
 /// Named inputs of a session.
@@ -57,6 +57,19 @@ impl Training {
             }
         }
         training
+    }
+
+    /// Goes on from an optimizer's state.
+    pub fn resume(&mut self, group: &OptimizerGroup) {
+        self.taken = group.step;
+        for state in &group.states {
+            let names = lower::moment_names(&state.parameter);
+            for (name, moment) in names.into_iter().zip(&state.moments) {
+                if let Some(value) = self.values.get_mut(&name) {
+                    value.clone_from(moment);
+                }
+            }
+        }
     }
 
     fn tensor(&self, name: &str) -> SessionInputValue<'static> {

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{Artifacts, graph_of};
-use crate::graph::checkpoint::{Checkpoint, Parameter};
+use crate::graph::checkpoint::Parameter;
 use crate::graph::lower::LoweringOptions;
 use crate::graph::optimizer::{AdamWSettings, OptimizerSettings};
 use crate::graph::proto::{DimProto, DimValue, GraphProto, ModelProto, TypeValue, elem};
@@ -105,15 +105,17 @@ impl Head {
                 )));
             }
         };
-        Self::new(Artifacts::new(
-            ModelProto::from_bytes(training)?,
-            ModelProto::from_bytes(eval)?,
-            OptimizerSettings::of(&ModelProto::from_bytes(optimizer)?)?,
-            Checkpoint::from_bytes(checkpoint)?,
+        Self::new(Artifacts::from_bytes(
+            training, eval, optimizer, checkpoint,
         )?)
     }
 
-    fn new(artifacts: Artifacts) -> Result<Self, GraphError> {
+    /// Takes the artifacts of a head.
+    ///
+    /// # Errors
+    /// [`GraphError::Unsupported`] for an optimizer that is not `AdamW`, [`GraphError::Malformed`] for a
+    /// graph without [`CHOSEN`] and [`REJECTED`].
+    pub fn new(artifacts: Artifacts) -> Result<Self, GraphError> {
         let OptimizerSettings::AdamW(hyper) = artifacts.optimizer else {
             let what = "a head's optimizer: expected AdamW, found SGD";
             return Err(GraphError::Unsupported(what.into()));

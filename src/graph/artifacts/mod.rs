@@ -101,6 +101,25 @@ impl Artifacts {
             .map_err(|error| GraphError::in_file(folder, error))
     }
 
+    /// Reads the same four files from memory.
+    ///
+    /// # Errors
+    /// [`GraphError::Malformed`] or [`GraphError::Unsupported`].
+    pub fn from_bytes(
+        training: &[u8],
+        eval: &[u8],
+        optimizer: &[u8],
+        checkpoint: &[u8],
+    ) -> Result<Self, GraphError> {
+        let optimizer = OptimizerSettings::of(&ModelProto::from_bytes(optimizer)?)?;
+        Self::new(
+            ModelProto::from_bytes(training)?,
+            ModelProto::from_bytes(eval)?,
+            optimizer,
+            Checkpoint::from_bytes(checkpoint)?,
+        )
+    }
+
     /// Writes the folder; onnxruntime-training 1.19.2 reads it too.
     ///
     /// The files are written aside and renamed, the training model last: a folder that holds one is

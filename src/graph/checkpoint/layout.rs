@@ -290,6 +290,8 @@ pub(super) fn encode(
         (root::VERSION, Value::I32(VERSION)),
         (root::MODULE, Value::Table(module)),
     ];
+    // moments are no part of what a model has
+    writer.nominal = false;
     if !checkpoint.optimizers.is_empty() {
         let groups = checkpoint.optimizers.iter();
         let groups = groups.map(|group| encode_group(&mut writer, group));

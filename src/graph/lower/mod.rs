@@ -105,8 +105,8 @@ pub fn step_model(
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
     let settings = options.optimizer(artifacts)?;
-    let source = Source::new(&artifacts.training, artifacts.parameters())?;
-    let mut b = source.begin("step", options);
+    let source = Source::new(&artifacts.training, &artifacts.checkpoint)?;
+    let mut b = source.begin("step", options)?;
     source.declare_data(&mut b);
     b.input(LEARNING_RATE, elem::FLOAT, &[]);
     b.input(STEP, elem::INT64, &[]);
@@ -128,8 +128,8 @@ pub fn gradient_model(
     artifacts: &Artifacts,
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
-    let source = Source::new(&artifacts.training, artifacts.parameters())?;
-    let mut b = source.begin("gradient", options);
+    let source = Source::new(&artifacts.training, &artifacts.checkpoint)?;
+    let mut b = source.begin("gradient", options)?;
     source.declare_data(&mut b);
     let gradients = source.lower_with_gradients(&mut b)?;
     source.measures(&mut b, true);
@@ -155,8 +155,8 @@ pub fn accumulate_model(
     artifacts: &Artifacts,
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
-    let source = Source::new(&artifacts.training, artifacts.parameters())?;
-    let mut b = source.begin("accumulate", options);
+    let source = Source::new(&artifacts.training, &artifacts.checkpoint)?;
+    let mut b = source.begin("accumulate", options)?;
     source.declare_data(&mut b);
     b.input(SHARE, elem::FLOAT, &[]);
     let gradients = source.lower_with_gradients(&mut b)?;
@@ -209,8 +209,8 @@ pub fn eval_model(
     artifacts: &Artifacts,
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
-    let source = Source::new(&artifacts.eval, artifacts.parameters())?;
-    let mut b = source.begin("eval", options);
+    let source = Source::new(&artifacts.eval, &artifacts.checkpoint)?;
+    let mut b = source.begin("eval", options)?;
     source.declare_data(&mut b);
     for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {
         declare(&mut b, &parameter.name, parameter);
