@@ -15,7 +15,7 @@ use super::ingest::ingest;
 use super::run::open_source;
 use crate::pairs::{RowAt, write_with_columns};
 use crate::progress::Progress;
-use crate::reward::{Device, Encoder, FeatureStore, Runtime, encode_texts};
+use crate::reward::{Device, Encoder, FeatureStore, encode_texts};
 use crate::setup::{self, Backbone, SetupOptions};
 use crate::tags::signals::loss;
 use crate::tokens::{TextEncoder, TokenPolicy};
@@ -83,7 +83,7 @@ pub fn score(
     options.offline |= request.offline;
     options.ort_lib.clone_from(&request.ort_lib);
     let library = setup::ensure_runtime(&options, progress)?;
-    let runtime = Runtime::load(&library.path).map_err(crate::reward::RewardError::from)?;
+    let runtime = library.load().map_err(crate::reward::RewardError::from)?;
 
     let config = RunConfig {
         tokens: request.tokens,

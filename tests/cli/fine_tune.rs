@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use arrow::array::{Array as _, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::Float32Type;
 
 use crate::harness::{CliTest, fixture, note, table, texts, write};
