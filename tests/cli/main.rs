@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod all_data;
+mod artifacts;
 mod completions;
 mod doctor;
 mod errors;

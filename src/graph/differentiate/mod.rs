@@ -23,6 +23,9 @@ mod rewrite;
 mod rules;
 mod shapes;
 
+#[cfg(test)]
+mod tests;
+
 /// Versions of the default operator set that are read.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=22;
 

@@ -15,11 +15,17 @@ mod infer;
 mod moves;
 mod size;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use infer::{broadcast, index_of};
 pub(super) use size::Size;
 
 /// Most integers of a value whose contents are followed.
 const MAX_CONTENTS: usize = 64;
+
+/// Longest name of a size that is followed.
+const MAX_NAME_BYTES: usize = 64;
 
 /// A dimension; `None` is unknown.
 pub(super) type Dim = Option<Size>;
@@ -75,8 +81,9 @@ impl<'a> Shapes<'a> {
     }
 
     fn constant(&mut self, name: &'a str, tensor: &'a TensorProto) {
-        let dims = tensor.dims.iter().map(|&dim| Size::known(dim)).collect();
-        let mut facts = Facts::new(Some(tensor.data_type), Some(dims));
+        let sizes = tensor.dims.iter().map(|&dim| Size::known(dim)).collect();
+        let possible = tensor.dims.iter().all(|&dim| dim >= 0);
+        let mut facts = Facts::new(Some(tensor.data_type), possible.then_some(sizes));
         facts.contents = small_integers(tensor);
         self.facts.insert(name, facts);
         self.constants.insert(name, tensor);
@@ -165,7 +172,9 @@ fn declared(value: &ValueInfoProto) -> Facts {
     };
     let dim = |dim: &DimProto| match &dim.value {
         Some(DimValue::Size(size)) if *size >= 0 => Size::known(*size),
-        Some(DimValue::Name(name)) if !name.is_empty() => Some(Size::named(name)),
+        Some(DimValue::Name(name)) if (1..=MAX_NAME_BYTES).contains(&name.len()) => {
+            Some(Size::named(name))
+        }
         _ => None,
     };
     let dims = tensor.shape.as_ref();
