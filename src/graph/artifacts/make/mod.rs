@@ -22,6 +22,9 @@ mod random;
 mod summary;
 mod train;
 
+#[cfg(test)]
+mod tests;
+
 pub use compose::{
     ComposeOptions, Composed, FEATURES_MEAN, FEATURES_SCALE, HEAD_WEIGHT, HeadStart, REWARD,
     Standardisation, compose,
