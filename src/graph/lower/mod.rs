@@ -106,7 +106,7 @@ pub fn step_model(
 ) -> Result<ModelProto, GraphError> {
     let settings = options.optimizer(artifacts)?;
     let source = Source::new(&artifacts.training, &artifacts.checkpoint)?;
-    let mut b = source.begin("step", options);
+    let mut b = source.begin("step", options)?;
     source.declare_data(&mut b);
     b.input(LEARNING_RATE, elem::FLOAT, &[]);
     b.input(STEP, elem::INT64, &[]);
@@ -129,7 +129,7 @@ pub fn gradient_model(
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
     let source = Source::new(&artifacts.training, &artifacts.checkpoint)?;
-    let mut b = source.begin("gradient", options);
+    let mut b = source.begin("gradient", options)?;
     source.declare_data(&mut b);
     let gradients = source.lower_with_gradients(&mut b)?;
     source.measures(&mut b, true);
@@ -156,7 +156,7 @@ pub fn accumulate_model(
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
     let source = Source::new(&artifacts.training, &artifacts.checkpoint)?;
-    let mut b = source.begin("accumulate", options);
+    let mut b = source.begin("accumulate", options)?;
     source.declare_data(&mut b);
     b.input(SHARE, elem::FLOAT, &[]);
     let gradients = source.lower_with_gradients(&mut b)?;
@@ -210,7 +210,7 @@ pub fn eval_model(
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
     let source = Source::new(&artifacts.eval, &artifacts.checkpoint)?;
-    let mut b = source.begin("eval", options);
+    let mut b = source.begin("eval", options)?;
     source.declare_data(&mut b);
     for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {
         declare(&mut b, &parameter.name, parameter);

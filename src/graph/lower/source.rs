@@ -12,7 +12,7 @@ use crate::graph::GraphError;
 use crate::graph::builder::{Builder, OPSET};
 use crate::graph::checkpoint::{Checkpoint, Parameter};
 use crate::graph::proto::{
-    DimProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, elem,
+    DimProto, GraphProto, MAX_MODEL_BYTES, ModelProto, NodeProto, TensorProto, ValueInfoProto, elem,
 };
 
 const ACCUMULATOR: &str = "InPlaceAccumulatorV2";
@@ -86,7 +86,22 @@ impl<'a> Source<'a> {
 
     /// A builder that knows the names in use, with the constants and, unless they become inputs, the
     /// frozen parameters.
-    pub(super) fn begin(&self, name: &str, options: &LoweringOptions) -> Builder {
+    ///
+    /// # Errors
+    /// [`GraphError::Unsupported`] for frozen parameters that no model file can hold.
+    pub(super) fn begin(
+        &self,
+        name: &str,
+        options: &LoweringOptions,
+    ) -> Result<Builder, GraphError> {
+        let frozen = self.parameters.iter().filter(|p| !p.trainable);
+        let bytes: u64 = frozen.map(|p| 4 * p.data.len() as u64).sum();
+        if bytes >= MAX_MODEL_BYTES && !options.frozen_as_inputs {
+            return Err(GraphError::Unsupported(format!(
+                "frozen parameters of {bytes} bytes as constants of a graph: expected less than \
+                 {MAX_MODEL_BYTES}; they can be inputs instead"
+            )));
+        }
         let mut b = Builder::with_opset(name, self.opset.max(OPSET));
         let reserved = reserved_names(self.parameters);
         b.reserve(reserved.iter().map(String::as_str));
@@ -111,7 +126,7 @@ impl<'a> Source<'a> {
                 });
             }
         }
-        b
+        Ok(b)
     }
 
     pub(super) fn declare_data(&self, b: &mut Builder) {
@@ -272,35 +287,48 @@ fn reserved_names(parameters: &[Parameter]) -> HashSet<String> {
     reserved
 }
 
-/// The values that hold margins and losses of pairs: those of that name, where the loss comes from
-/// both; else what the final mean is taken of, and the difference nearest to it.
+/// The values that hold margins and losses of pairs: those of that name where the loss comes from
+/// them; else the difference of two rewards nearest to the loss, and what the final mean is taken of.
 fn find_measures(graph: &GraphProto, loss: &str) -> Result<(String, String), GraphError> {
     let makers: HashMap<&str, &NodeProto> = graph
         .node
         .iter()
         .flat_map(|node| node.output.iter().map(move |o| (o.as_str(), node)))
         .collect();
-    let named = [MARGIN, PAIR_LOSS]
-        .map(|name| nearest(&makers, loss, |value, _| value == name))
-        .map(|found| found.map(str::to_owned));
-    if let [Some(margin), Some(pair_loss)] = named {
-        return Ok((margin, pair_loss));
-    }
-    let mean = makers.get(loss).filter(|node| node.op_type == "ReduceMean");
-    let pair_loss = mean.and_then(|node| node.input_at(0)).ok_or_else(|| {
+    let named = |name: &str| nearest(&makers, loss, |value, _| value == name);
+    let mean = || {
+        let node = makers.get(loss)?;
+        node.input_at(0).filter(|_| node.op_type == "ReduceMean")
+    };
+    let pair_loss = named(PAIR_LOSS).or_else(mean).ok_or_else(|| {
         GraphError::Unsupported(format!(
             "the first output, `{loss}`, is not a mean over pairs"
         ))
     })?;
-    let margin = nearest(&makers, pair_loss, |_, node| node.op_type == "Sub").ok_or_else(|| {
+    let difference = || nearest(&makers, pair_loss, |_, node| is_difference(&makers, node));
+    let margin = named(MARGIN).or_else(difference).ok_or_else(|| {
         GraphError::Unsupported("no difference of two rewards before the loss".into())
     })?;
     Ok((margin.to_owned(), pair_loss.to_owned()))
 }
 
+/// Whether a node may subtract two rewards: both are computed, neither from the other. The `|m| - m`
+/// of a stable loss and the `1 - p` of a smoothed one are no margins.
+fn is_difference(makers: &HashMap<&str, &NodeProto>, node: &NodeProto) -> bool {
+    let ("Sub", [a, b]) = (node.op_type.as_str(), node.input.as_slice()) else {
+        return false;
+    };
+    let computed = |value: &String| {
+        let maker = makers.get(value.as_str());
+        maker.is_some_and(|node| node.op_type != "Constant")
+    };
+    let comes_from = |a: &str, b: &str| nearest(makers, a, |value, _| value == b).is_some();
+    computed(a) && computed(b) && !comes_from(a, b) && !comes_from(b, a)
+}
+
 /// The value nearest to `from`, walking back, that a node makes and `wanted` accepts.
 fn nearest<'g>(
-    makers: &HashMap<&'g str, &'g NodeProto>,
+    makers: &HashMap<&str, &'g NodeProto>,
     from: &'g str,
     wanted: impl Fn(&str, &NodeProto) -> bool,
 ) -> Option<&'g str> {

@@ -284,7 +284,8 @@ fn maker<'a>(graph: &'a GraphProto, name: &str) -> (&'a str, &'a str) {
 fn inner_values_with_reserved_names_step_aside() {
     let artifacts = artifacts(17, |b| {
         b.op_to("", "Neg", &["x"], &[STEP], &[]);
-        b.op_to("", "Sub", &["x", STEP], &["loss"], &[]);
+        b.op_to("", "Exp", &["x"], &[SHARE], &[]);
+        b.op_to("", "Sub", &[SHARE, STEP], &["loss"], &[]);
         b.op_to("", "Exp", &["loss"], &["w.gradient"], &[]);
         let attributes = [builder::int("keepdims", 0)];
         b.op("ReduceMean", &["w.gradient"], &attributes)
@@ -309,6 +310,21 @@ fn named_measures_are_taken() {
     assert_eq!(maker(&graph, MARGIN).1, "margin.inner");
     assert_eq!(maker(&graph, PAIR_LOSS).1, "pair_loss.inner");
     assert_eq!(maker(&graph, "margin.inner"), ("Exp", "x"));
+}
+
+/// The stable form of the loss has a difference of its own, nearer than that of the rewards.
+#[test]
+fn the_margin_is_a_difference_of_rewards() {
+    let artifacts = artifacts(17, |b| {
+        let [chosen, rejected] = ["Exp", "Abs"].map(|op| b.call(op, &["x"]));
+        b.op_to("", "Sub", &[&chosen, &rejected], &["m"], &[]);
+        let size = b.call("Abs", &["m"]);
+        let twice = b.call("Sub", &[&size, "m"]);
+        let shifted = b.call("Sub", &[&twice, "w"]);
+        b.op("ReduceMean", &[&shifted], &[builder::int("keepdims", 0)])
+    });
+    let graph = graph_of(eval_model(&artifacts, &LoweringOptions::default()));
+    assert_eq!(maker(&graph, MARGIN), ("Reshape", "m"));
 }
 
 #[test]

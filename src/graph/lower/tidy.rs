@@ -26,15 +26,16 @@ pub(super) fn tidied(mut model: ModelProto) -> Result<ModelProto, GraphError> {
 fn tell_apart(graph: &mut GraphProto) {
     let mut taken: HashSet<String> = graph.node.iter().map(|node| node.name.clone()).collect();
     let mut seen = HashSet::new();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     for node in graph.node.iter_mut().filter(|node| !node.name.is_empty()) {
         if seen.insert(node.name.clone()) {
             continue;
         }
         let base = node.name.clone();
-        let mut number = 1;
+        let number = numbers.entry(base.clone()).or_default();
         while !taken.insert(node.name.clone()) {
+            *number += 1;
             node.name = format!("{base}.{number}");
-            number += 1;
         }
     }
 }
