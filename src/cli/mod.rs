@@ -9,6 +9,7 @@ mod inject;
 mod progress;
 mod report;
 mod run;
+mod score;
 mod setup;
 mod tag;
 
@@ -44,6 +45,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Compare tags with known labels
     Evaluate(evaluate::EvaluateArgs),
+    /// Rewards, margins and losses of a reward model, as columns
+    Score(score::ScoreArgs),
     /// Write a copy with known label noise
     Inject(inject::InjectArgs),
     /// Make training artifacts from a forward model
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Tag(args) => tag::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Score(args) => score::run(&args),
         Command::Inject(args) => inject::run(&args),
         Command::Artifacts(args) => artifacts::run(&args),
         Command::Export(args) => export::run(&args),

@@ -10,6 +10,7 @@ mod completions;
 mod doctor;
 mod errors;
 mod evaluate;
+mod fine_tune;
 mod harness;
 mod hostile;
 mod inject;
