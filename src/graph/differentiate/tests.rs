@@ -211,16 +211,17 @@ fn half_precision_is_refused() {
 fn new_names_are_new() {
     let mut model = small().finish();
     let graph = model.graph.as_mut().unwrap();
-    graph.node[0].name = "FusedMatMul_node".into();
+    graph.node[0].name = "Sub_node".into();
     graph.node[0].output[0] = "FusedMatMul".into();
     graph.node[1].input[0] = "FusedMatMul".into();
     let made = differentiate(&model, "loss", &names(&["w"])).unwrap();
     let graph = made.model.graph.unwrap();
-    let mut outputs: Vec<&String> = graph.node.iter().flat_map(|node| &node.output).collect();
-    let all = outputs.len();
-    outputs.sort_unstable();
-    outputs.dedup();
-    assert_eq!(outputs.len(), all);
+    let outputs: Vec<&String> = graph.node.iter().flat_map(|node| &node.output).collect();
+    let nodes: Vec<&String> = graph.node.iter().map(|node| &node.name).collect();
+    for names in [outputs, nodes] {
+        let all = names.len();
+        assert_eq!(names.into_iter().collect::<HashSet<_>>().len(), all);
+    }
 }
 
 /// Any node at all: an operator, inputs that may be missing, attributes of odd values.
