@@ -31,7 +31,8 @@ CASES = {
     name: (name, {}) for name in (
         "bert", "bert-opset14", "bert-opset20", "bert-shared", "roberta", "distilbert",
         "deberta-v3", "modernbert", "mpnet", "gpt2", "llama", "qwen2",
-        "built-opset17", "built-opset18", "built-opset19", "built-opset20", "built-opset21")
+        "built-opset13", "built-opset17", "built-opset18", "built-opset19", "built-opset20",
+        "built-opset21", "built-opset22")
 } | {
     "built-decay-clip": ("built-opset17", {"weight_decay": 0.01, "clip": 0.5}),
     "built-sgd": ("built-opset17", {"sgd": True}),
