@@ -93,10 +93,11 @@ fn texts(criterion: &mut Criterion) {
     }
     let texts = builder.finish().expect("a scratch file that can be mapped");
     let mut store = FeatureStore::open(folder.path(), "bench", 1152).expect("a feature file");
-    let digests: Vec<[u8; 16]> = (0..2000).map(|text| texts.digest(text)).collect();
-    store
-        .append(&digests, &scattered(2000 * 1152))
-        .expect("a feature file that can be written");
+    for (text, row) in (0..).zip(scattered(2000 * 1152).chunks(1152)) {
+        store
+            .append(&texts.digest(text), row)
+            .expect("a feature file that can be written");
+    }
     let features = store
         .into_features(&texts)
         .expect("features that can be mapped");

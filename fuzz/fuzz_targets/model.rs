@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use prefclean::graph::artifacts::Artifacts;
 use prefclean::graph::artifacts::make::ForwardModel;
-use prefclean::graph::differentiate::differentiate;
+use prefclean::graph::differentiate::{differentiate, parameters_of};
 use prefclean::graph::lower::{self, LoweringOptions};
 use prefclean::graph::optimizer::OptimizerSettings;
-use prefclean::graph::proto::{ModelProto, elem};
+use prefclean::graph::proto::ModelProto;
 
 /// What goes with a training model.
 static HEAD: LazyLock<Artifacts> = LazyLock::new(|| {
@@ -54,14 +54,17 @@ fn train(model: &ModelProto) {
     }
 }
 
-/// Differentiates the first output by every constant.
+/// Differentiates the first output by all that it depends on, and by each input.
 fn differentiate_all(model: &ModelProto) {
     let Some(graph) = &model.graph else { return };
     let Some(output) = graph.output.first() else {
         return;
     };
-    let floats = graph.initializer.iter();
-    let floats = floats.filter(|tensor| tensor.data_type == elem::FLOAT);
-    let parameters: Vec<String> = floats.map(|tensor| tensor.name.clone()).collect();
-    let _ = differentiate(model, &output.name, &parameters);
+    let parameters = parameters_of(model, &output.name);
+    if !parameters.is_empty() {
+        let _ = differentiate(model, &output.name, &parameters);
+    }
+    for input in graph.input.iter().take(3) {
+        let _ = differentiate(model, &output.name, std::slice::from_ref(&input.name));
+    }
 }

@@ -1,12 +1,15 @@
 //! The command line: clap types, one file per subcommand, and everything that is printed.
 
+mod artifacts;
 mod completions;
 mod doctor;
 mod evaluate;
+mod export;
 mod inject;
 mod progress;
 mod report;
 mod run;
+mod score;
 mod setup;
 mod tag;
 
@@ -42,8 +45,14 @@ enum Command {
     Report(report::ReportArgs),
     /// Compare tags with known labels
     Evaluate(evaluate::EvaluateArgs),
+    /// Rewards, margins and losses of a reward model, as columns
+    Score(score::ScoreArgs),
     /// Write a copy with known label noise
     Inject(inject::InjectArgs),
+    /// Make training artifacts from a forward model
+    Artifacts(Box<artifacts::ArtifactsArgs>),
+    /// Write the trained model of a folder of artifacts as ONNX
+    Export(export::ExportArgs),
     /// Find or fetch the runtime and the default model
     Setup(setup::SetupArgs),
     /// Show what is found: runtime, devices, models, caches
@@ -69,7 +78,10 @@ pub fn main() -> ExitCode {
         Command::Tag(args) => tag::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Score(args) => score::run(&args),
         Command::Inject(args) => inject::run(&args),
+        Command::Artifacts(args) => artifacts::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Setup(args) => setup::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
@@ -115,6 +127,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
             return error.hint();
         }
         if let Some(error) = cause.downcast_ref::<crate::pairs::PairsError>() {
+            return error.hint().map(str::to_owned);
+        }
+        if let Some(error) = cause.downcast_ref::<crate::graph::GraphError>() {
             return error.hint().map(str::to_owned);
         }
         cause

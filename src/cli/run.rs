@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::progress::TerminalProgress;
 use super::{Outcome, print};
 use crate::filter::{Curriculum, Exchange};
+use crate::graph::artifacts::make::Train;
 use crate::pipeline::{self, RunConfig, RunRequest};
 use crate::report::{self, Report, VerdictKind};
 use crate::reward::Device;
@@ -41,6 +42,10 @@ pub struct RunArgs {
     /// Print the report as JSON instead of a table
     #[arg(long, help_heading = "Output")]
     json: bool,
+
+    /// Keep both trained reward models in the run directory, as training artifacts; see `export`
+    #[arg(long, help_heading = "Output")]
+    keep_models: bool,
 
     /// No progress, no notes, no table
     #[arg(short, long, help_heading = "Output")]
@@ -119,6 +124,10 @@ pub struct RunArgs {
     /// Tokens that a response is sure of; default: 114
     #[arg(long, value_name = "TOKENS", help_heading = "Models")]
     response_tokens: Option<usize>,
+
+    /// What trains in the second pass: head, last:K (the encoder's last K layers), all, or lora:R; default: head
+    #[arg(long, value_name = "WHAT", help_heading = "Training")]
+    train: Option<Train>,
 
     /// Epochs of the second pass
     #[arg(long, help_heading = "Training")]
@@ -210,8 +219,17 @@ impl RunArgs {
         let tokens = &mut config.tokens;
         tokens.max_length_tokens = self.max_length_tokens.unwrap_or(tokens.max_length_tokens);
         tokens.response_tokens = self.response_tokens.unwrap_or(tokens.response_tokens);
+        let tuning = &mut config.fine_tuning;
+        if let Some(train) = &self.train {
+            tuning.train.clone_from(train);
+        }
         let pass = &mut config.second_pass;
-        pass.epochs = self.epochs.unwrap_or(pass.epochs);
+        if let Some(epochs) = self.epochs {
+            match tuning.train {
+                Train::Head => pass.epochs = epochs,
+                _ => tuning.epochs = epochs,
+            }
+        }
         if let Some(exchange) = self.exchange {
             pass.exchange = match exchange {
                 ExchangeArg::PeerReview => Exchange::PeerReview,
@@ -242,6 +260,7 @@ impl RunArgs {
             threads: self.threads.unwrap_or(0),
             extra_columns: !self.no_extra_columns,
             resume: !self.no_resume,
+            keep_models: self.keep_models,
         })
     }
 }

@@ -132,3 +132,6 @@ fn element_count(dims: &[i64]) -> Option<usize> {
         product.checked_mul(usize::try_from(dim).ok()?)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,6 +146,33 @@ pub fn write_filtered(
     Ok(counts)
 }
 
+/// Streams the rows of `source` again and writes all of them with columns of ours behind them.
+///
+/// `added` gives the values of `fields`, whose names begin with `prefclean_`, for the rows of a batch.
+/// The file appears only when all rows are through.
+///
+/// # Errors
+/// If the output is an input, or reading or writing fails; no output is written then.
+pub fn write_with_columns(
+    source: &PairSource,
+    path: &Path,
+    fields: Vec<Field>,
+    mut added: impl FnMut(&[RowAt]) -> Vec<ArrayRef>,
+) -> Result<u64> {
+    refuse_inputs(source.inputs(), &[path])?;
+    let mut output = Output::create(path, source.schema(), fields)?;
+    let mut n_rows = 0;
+    for batch in source.batches() {
+        let batch = batch?;
+        let rows: Vec<RowAt> = (0..batch.batch.num_rows()).map(|row| batch.at(row)).collect();
+        let all = BooleanArray::from(vec![true; rows.len()]);
+        output.write(&batch.batch, &all, added(&rows))?;
+        n_rows += rows.len() as u64;
+    }
+    output.sink.close()?.commit()?;
+    Ok(n_rows)
+}
+
 /// A column of ours in the file of removed rows, named so that it hides none of the user's.
 fn removed_name(schema: &Schema, name: &str) -> String {
     if schema.column_with_name(name).is_some() {
@@ -177,7 +204,7 @@ fn extra_arrays(extras: &[&Extra]) -> Vec<ArrayRef> {
     ]
 }
 
-/// One of the two files.
+/// A file of the user's rows.
 struct Output<'a> {
     path: &'a Path,
     kept: Vec<usize>,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PipelineError;
 use crate::filter::{Curriculum, Exchange};
+use crate::graph::artifacts::make::Train;
 use crate::tags::TagRules;
 use crate::tokens::TokenPolicy;
 use crate::train::Schedule;
@@ -33,6 +34,8 @@ pub struct RunConfig {
     pub first_pass: FirstPassConfig,
     /// The filtered pass that decides.
     pub second_pass: SecondPassConfig,
+    /// What trains in the second pass besides the heads, and how.
+    pub fine_tuning: FineTuningConfig,
     /// Planted flips.
     pub planting: PlantingConfig,
     /// From scores to tags, and how much may be removed.
@@ -133,6 +136,56 @@ pub struct SecondPassConfig {
     pub noise_rate: f64,
 }
 
+/// Training of encoder layers in the second pass. With `train` = `head` the other keys have no effect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FineTuningConfig {
+    /// `head`, `last:K`, `all`, `lora:R` or `lora:R:PATTERN`.
+    pub train: Train,
+    /// Full passes over the pairs.
+    pub epochs: usize,
+    /// Trainings, from different seeds, whose scores are averaged.
+    pub members: usize,
+    /// Peak learning rate of `AdamW`.
+    pub learning_rate: f64,
+    /// Share of the updates in which the learning rate rises from 0.
+    pub warmup: f64,
+    /// How the learning rate moves after that.
+    pub schedule: Schedule,
+    /// Decoupled weight decay of `AdamW`.
+    pub weight_decay: f64,
+    /// Gradients are scaled down to at most this norm; 0: never.
+    pub max_gradient_norm: f64,
+    /// Pairs scored, selected from, and updated on at a time.
+    pub batch_size_pairs: usize,
+    /// Padded tokens in one call of a model; a batch takes as many calls as it needs.
+    pub tokens_per_call: usize,
+    /// Epochs until the drop rate is reached.
+    pub ramp_epochs: usize,
+    /// Largest size of the cached states of the frozen layers, in GiB; beyond it they are computed anew
+    /// in each call.
+    pub cache_gib: f64,
+}
+
+/// Optimizer, epochs and filter of the second pass, whatever trains in it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DecidingPass {
+    /// Full passes over the pairs.
+    pub epochs: usize,
+    /// Trainings whose scores are averaged.
+    pub members: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Share of the updates in which the learning rate rises.
+    pub warmup: f64,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// Pairs in a batch.
+    pub batch_size_pairs: usize,
+    /// Epochs until the drop rate is reached.
+    pub ramp_epochs: usize,
+}
+
 /// Planted flips.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -192,6 +245,25 @@ impl Default for SecondPassConfig {
             drop_exponent: 1.0,
             ramp_epochs: 6,
             noise_rate: -1.0,
+        }
+    }
+}
+
+impl Default for FineTuningConfig {
+    fn default() -> Self {
+        Self {
+            train: Train::Head,
+            epochs: 3,
+            members: 1,
+            learning_rate: 5e-5,
+            warmup: 0.1,
+            schedule: Schedule::Linear,
+            weight_decay: 0.01,
+            max_gradient_norm: 1.0,
+            batch_size_pairs: 16,
+            tokens_per_call: 4096,
+            ramp_epochs: 2,
+            cache_gib: 16.0,
         }
     }
 }
@@ -258,6 +330,33 @@ impl RunConfig {
         [&self.model_a, &self.model_b]
     }
 
+    /// The settings that hold for the second pass.
+    #[must_use]
+    pub fn deciding_pass(&self) -> DecidingPass {
+        let (pass, tuning) = (&self.second_pass, &self.fine_tuning);
+        if tuning.train == Train::Head {
+            DecidingPass {
+                epochs: pass.epochs,
+                members: pass.members,
+                learning_rate: pass.learning_rate,
+                warmup: 0.0,
+                schedule: pass.schedule,
+                batch_size_pairs: pass.batch_size_pairs,
+                ramp_epochs: pass.ramp_epochs,
+            }
+        } else {
+            DecidingPass {
+                epochs: tuning.epochs,
+                members: tuning.members,
+                learning_rate: tuning.learning_rate,
+                warmup: tuning.warmup,
+                schedule: tuning.schedule,
+                batch_size_pairs: tuning.batch_size_pairs,
+                ramp_epochs: tuning.ramp_epochs,
+            }
+        }
+    }
+
     /// Checks what types cannot.
     ///
     /// # Errors
@@ -296,6 +395,12 @@ impl RunConfig {
                 self.second_pass.learning_rate,
                 self.second_pass.batch_size_pairs,
             ),
+            (
+                "fine_tuning",
+                self.fine_tuning.epochs,
+                self.fine_tuning.learning_rate,
+                self.fine_tuning.batch_size_pairs,
+            ),
         ];
         for (name, epochs, learning_rate, batch) in passes {
             check(epochs > 0, || format!("`{name}.epochs` must be at least 1"))?;
@@ -331,6 +436,18 @@ impl RunConfig {
         check(self.second_pass.members > 0, || {
             "`second_pass.members` must be at least 1".into()
         })?;
+        self.fine_tuning.validate()?;
+        for (name, model) in [("model_a", &self.model_a), ("model_b", &self.model_b)] {
+            check(
+                self.fine_tuning.train == Train::Head || model.head == "linear",
+                || {
+                    format!(
+                        "`{name}.head` = \"{}\": where encoder layers train, the head is \"linear\"",
+                        model.head
+                    )
+                },
+            )?;
+        }
         within("planting.share", self.planting.share, 0.001, 0.3)?;
         check(self.planting.at_least <= self.planting.at_most, || {
             "`planting.at_least` is above `planting.at_most`".into()
@@ -346,6 +463,18 @@ impl RunConfig {
     pub fn head_folder(model: &ModelConfig) -> Option<PathBuf> {
         let path = Path::new(&model.head);
         (path.components().count() > 1 || path.is_dir()).then(|| path.to_owned())
+    }
+}
+
+impl FineTuningConfig {
+    fn validate(&self) -> Result<(), PipelineError> {
+        check(self.members > 0, || {
+            "`fine_tuning.members` must be at least 1".into()
+        })?;
+        within("fine_tuning.warmup", self.warmup, 0.0, 1.0)?;
+        within("fine_tuning.weight_decay", self.weight_decay, 0.0, 100.0)?;
+        within("fine_tuning.max_gradient_norm", self.max_gradient_norm, 0.0, 1e6)?;
+        within("fine_tuning.cache_gib", self.cache_gib, 0.0, 1e6)
     }
 }
 

@@ -36,6 +36,7 @@ pub fn estimate(request: &RunRequest) -> Result<Estimate, PipelineError> {
     /// Runtime, weights and workspaces.
     const FIXED_BYTES: u64 = 600 << 20;
     let config = &request.config;
+    let pass = config.deciding_pass();
     let source = open_source(&request.inputs, &config.data.columns)?;
     let rows = source.rows();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -46,10 +47,10 @@ pub fn estimate(request: &RunRequest) -> Result<Estimate, PipelineError> {
     };
     let tokens = 2.0 * rows as f64 * config.tokens.max_length_tokens as f64;
     let epochs = config.first_pass.epochs
-        + config.second_pass.epochs * config.second_pass.members
+        + pass.epochs * pass.members
         + config.cross_fit.folds * config.cross_fit.epochs / ROUNDS;
     let passes = (epochs * ROUNDS * 2) as f64;
-    let cell_bytes = (config.second_pass.epochs * ROUNDS * 2 * 9) as u64;
+    let cell_bytes = (pass.epochs * ROUNDS * 2 * 9) as u64;
     Ok(Estimate {
         rows,
         shape: source.shape().to_string(),

@@ -8,8 +8,10 @@ use super::ingest::Ingested;
 use super::manifest::Facts;
 use super::planting::ROUNDS;
 use super::run::Trained;
-use super::training::{Trainer, view_columns};
+use super::models::view_columns;
+use super::training::Trainer;
 use crate::filter::{Curriculum, Exchange};
+use crate::graph::artifacts::make::Train;
 use crate::pairs::PairSource;
 use crate::report;
 use crate::reward::{EncodeStats, ExecutionDevice};
@@ -29,11 +31,12 @@ pub(super) fn facts(
     clock: &Clock,
 ) -> Facts {
     let config = trainer.config;
-    let pass = &config.second_pass;
+    let pass = config.deciding_pass();
+    let filter = &config.second_pass;
     let model = |which: usize| {
         let settings = config.models()[which];
         let backbone = &backbones[backbone_of[which]];
-        let width = view_columns(settings, trainer.features[which].width(), 0).len();
+        let width = view_columns(settings, trainer.models.features[which].width(), 0).len();
         let pools: Vec<String> = settings
             .pools
             .iter()
@@ -47,7 +50,10 @@ pub(super) fn facts(
                 100.0 * settings.feature_share,
                 pools.join(" + ")
             ),
-            head: settings.head.clone(),
+            head: match &config.fine_tuning.train {
+                Train::Head => settings.head.clone(),
+                train => format!("{}, trained with the encoder's {train}", settings.head),
+            },
             features: u32::try_from(width).unwrap_or(u32::MAX),
             accuracy: fit.map(|fit| accuracy(&fit.margins[which])),
         }
@@ -61,7 +67,7 @@ pub(super) fn facts(
         },
         report::Named {
             name: "ONNX Runtime".into(),
-            value: trainer.runtime.build_info().into(),
+            value: trainer.models.runtime.build_info().into(),
         },
     ];
     for backbone in backbones {
@@ -86,17 +92,17 @@ pub(super) fn facts(
                 &trained.rounds,
                 &trainer.plantings,
                 trained.cross_fit.as_ref(),
-                pass.exchange,
+                filter.exchange,
             ),
         },
         training: report::Training {
-            method: match pass.exchange {
+            method: match filter.exchange {
                 Exchange::PeerReview => "peer review (CRM)",
                 Exchange::SelfReview => "self review (control)",
                 Exchange::Independent => "independent (control)",
             }
             .into(),
-            curriculum: match pass.curriculum {
+            curriculum: match filter.curriculum {
                 Curriculum::None => "none",
                 Curriculum::GlobalSort => "global-sort",
                 Curriculum::Staged => "staged",

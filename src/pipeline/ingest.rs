@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -23,7 +24,7 @@ pub struct Ingested {
     /// Pairs that can be trained on.
     pub pairs: Vec<IngestedPair>,
     /// Distinct texts under each backbone's tokenizer.
-    pub texts: Vec<Texts>,
+    pub texts: Vec<Arc<Texts>>,
     /// Distinct values of the source column.
     pub sources: Vec<String>,
     /// Distinct values of the column that the cap holds for.
@@ -140,7 +141,7 @@ pub fn ingest(
     }
     progress.end();
     for builder in builders {
-        ingested.texts.push(builder.finish()?);
+        ingested.texts.push(Arc::new(builder.finish()?));
     }
     Ok(ingested)
 }

@@ -19,14 +19,17 @@ mod health;
 mod ingest;
 mod load;
 mod manifest;
+mod models;
 mod outcome;
 mod planting;
 mod reporting;
 mod retag;
 mod review;
 mod run;
+mod score;
 mod summaries;
 mod tables;
+mod trained;
 mod training;
 
 pub use config::RunConfig;
@@ -35,6 +38,7 @@ pub use explain::explain;
 pub use finish::Finished;
 pub use retag::retag;
 pub use run::{RunRequest, open_source, run};
+pub use score::{ScoreRequest, ScoreSummary, score};
 
 use std::path::PathBuf;
 

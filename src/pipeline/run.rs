@@ -13,10 +13,12 @@ use super::facts::{Clock, facts};
 use super::finish::{Finished, finish};
 use super::ingest::{Ingested, ingest};
 use super::manifest::{Manifest, SCHEMA_VERSION};
+use super::models::{Models, StateCache, TunedEncoder};
 use super::outcome::calibration_options;
 use super::planting::{ROUNDS, draw_plantings};
 use super::training::{CrossFit, Round, Trainer, deciding, derive};
 use crate::graph::artifacts::Head;
+use crate::graph::artifacts::make::Train;
 use crate::graph::backbone::{POOLS, backbone_model};
 use crate::pairs::{Columns, PairId, PairSource, PairsError, ReadOptions};
 use crate::progress::Progress;
@@ -31,7 +33,7 @@ use crate::tokens::{TextEncoder, Texts};
 use crate::train::{Dynamics, TrainPair};
 
 /// Part of the key of cached features; raised when a backbone's graph changes its values.
-const FEATURES_VERSION: u32 = 1;
+const FEATURES_VERSION: u32 = 2;
 
 /// What a user asks of a run.
 #[derive(Debug, Clone)]
@@ -56,6 +58,8 @@ pub struct RunRequest {
     pub extra_columns: bool,
     /// Whether to go on from what the run directory holds.
     pub resume: bool,
+    /// Whether to keep both trained models in the run directory.
+    pub keep_models: bool,
 }
 
 impl RunRequest {
@@ -118,15 +122,15 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         .resolve(request.device)
         .map_err(crate::reward::RewardError::from)?;
     let (backbones, backbone_of) = backbones(config, &options, progress)?;
-    let mut encoders = Vec::new();
+    let mut tokenizers = Vec::new();
     for backbone in &backbones {
         check_length(backbone, config)?;
-        encoders.push(TextEncoder::load(&backbone.tokenizer, config.tokens)?);
+        tokenizers.push(TextEncoder::load(&backbone.tokenizer, config.tokens)?);
     }
     let heads = [load_head(&config.model_a)?, load_head(&config.model_b)?];
     clock.lap("set-up");
 
-    let ingested = ingest(&source, &encoders, backbone_of, config, &work, progress)?;
+    let ingested = ingest(&source, &tokenizers, backbone_of, config, &work, progress)?;
     clock.lap("reading");
     if ingested.pairs.is_empty() {
         return Err(PipelineError::NoPairs {
@@ -134,34 +138,47 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         });
     }
 
-    let cache = options.surroundings.home.cache();
-    let mut features = Vec::new();
     let mut encoded = EncodeStats::default();
-    for (backbone, texts) in backbones.iter().zip(&ingested.texts) {
-        let (own, stats) = encode(
-            backbone,
+    let mut features = Vec::new();
+    let mut encoders = Vec::new();
+    for (folder, texts) in backbones.iter().zip(&ingested.texts) {
+        let encoding = Encoding {
+            folder,
             texts,
-            ingested.pairs.len(),
-            cache,
+            n_pairs: ingested.pairs.len(),
+            cache: options.surroundings.home.cache(),
             runtime,
             device,
             request,
             progress,
-        )?;
+        };
+        let (own, stats) = encoding.features()?;
         features.push(Arc::new(own));
         encoded.encoded += stats.encoded;
         encoded.texts += stats.texts;
         encoded.seconds += stats.seconds;
+        if config.fine_tuning.train != Train::Head {
+            encoders.push(Arc::new(encoding.tuned_encoder()?));
+        }
     }
     clock.lap("encoding");
 
     let ids: Vec<PairId> = ingested.pairs.iter().map(|pair| pair.id).collect();
     let training_key = training_key(config, &ingested, backbone_of, &backbones, &heads, device)?;
-    let trainer = Trainer {
+    let models = Models {
         runtime,
         config,
         heads,
         features: backbone_of.map(|i| Arc::clone(&features[i])),
+        folders: backbone_of.map(|i| &backbones[i]),
+        texts: backbone_of.map(|i| Arc::clone(&ingested.texts[i])),
+        encoders: (!encoders.is_empty()).then(|| backbone_of.map(|i| Arc::clone(&encoders[i]))),
+        devices: [device, device],
+        threads: (threads(request) / 2).max(1),
+    };
+    let trainer = Trainer {
+        config,
+        models,
         pairs: ingested
             .pairs
             .iter()
@@ -171,6 +188,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
             })
             .collect(),
         plantings: draw_plantings(&ids, &config.planting, derive(config.seed, "planting")),
+        keep: request.keep_models.then(|| run_dir.join("models")),
         work: (work, training_key.clone()),
         progress,
     };
@@ -432,33 +450,81 @@ fn check_length(model: &ModelFolder, config: &RunConfig) -> Result<(), PipelineE
     Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "called once")]
-fn encode(
-    model: &ModelFolder,
-    texts: &Texts,
+/// Threads of the CPU that the run may use.
+pub(super) fn threads(request: &RunRequest) -> usize {
+    match request.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
+/// A backbone and the texts that it is to read.
+struct Encoding<'a> {
+    folder: &'a ModelFolder,
+    texts: &'a Texts,
     n_pairs: usize,
-    cache: &Path,
-    runtime: &Runtime,
+    cache: &'a Path,
+    runtime: &'static Runtime,
     device: ExecutionDevice,
-    request: &RunRequest,
-    progress: &dyn Progress,
-) -> Result<(Features, EncodeStats), PipelineError> {
-    let kind = match device {
-        ExecutionDevice::Cpu => "cpu",
-        ExecutionDevice::Cuda(_) => "cuda",
-    };
-    let key = format!(
-        "{}-{}-{kind}-v{FEATURES_VERSION}",
-        model.name,
-        &model.digests.model[..16]
-    );
-    let width = config_number(model, "hidden_size")? * POOLS;
-    let store = FeatureStore::open(cache, &key, width)?;
-    let encoder = || {
-        let backbone = backbone_model(&model.path)?;
-        Encoder::new(runtime, &backbone, request.device, request.threads)
-    };
-    Ok(encode_texts(texts, n_pairs, store, encoder, progress)?)
+    request: &'a RunRequest,
+    progress: &'a dyn Progress,
+}
+
+impl Encoding<'_> {
+    /// Names backbone and device kind in the cache.
+    fn key(&self) -> String {
+        let kind = match self.device {
+            ExecutionDevice::Cpu => "cpu",
+            ExecutionDevice::Cuda(_) => "cuda",
+        };
+        let digest = &self.folder.digests.model[..16];
+        format!("{}-{digest}-{kind}-v{FEATURES_VERSION}", self.folder.name)
+    }
+
+    /// Pooled features of each text.
+    fn features(&self) -> Result<(Features, EncodeStats), PipelineError> {
+        let width = config_number(self.folder, "hidden_size")? * POOLS;
+        let store = FeatureStore::open(self.cache, &self.key(), width)?;
+        let encoder = || {
+            let onnx = backbone_model(&self.folder.path)?.onnx;
+            let (device, threads) = (self.request.device, self.request.threads);
+            Encoder::new(self.runtime, &onnx, width, device, threads)
+        };
+        let (texts, n_pairs) = (self.texts, self.n_pairs);
+        Ok(encode_texts(
+            texts,
+            n_pairs,
+            store,
+            encoder,
+            "encoding",
+            self.progress,
+        )?)
+    }
+
+    /// The encoder as it begins, with the states of its frozen layers.
+    fn tuned_encoder(&self) -> Result<TunedEncoder, PipelineError> {
+        let tuning = &self.request.config.fine_tuning;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a limit, checked to be positive"
+        )]
+        let cache = StateCache {
+            folder: self.cache,
+            key: &self.key(),
+            most_bytes: (tuning.cache_gib * f64::from(1u32 << 30)) as u64,
+        };
+        TunedEncoder::prepare(
+            self.folder,
+            config_number(self.folder, "hidden_size")?,
+            &tuning.train,
+            self.texts,
+            self.n_pairs,
+            &cache,
+            (self.runtime, self.request.device, self.request.threads),
+            self.progress,
+        )
+    }
 }
 
 /// BLAKE3 over everything that training depends on; tagging settings are not among it.
@@ -482,9 +548,9 @@ fn training_key(
         hasher.update(backbone.digests.model.as_bytes());
     }
     for head in heads {
-        let lowered = head.lower(None)?;
-        hasher.update(&lowered.step_onnx);
-        hasher.update(&lowered.eval_onnx);
+        let artifacts = head.artifacts();
+        hasher.update(&artifacts.training.to_bytes());
+        hasher.update(&artifacts.eval.to_bytes());
     }
     for pair in &ingested.pairs {
         hasher.update(pair.id.to_string().as_bytes());

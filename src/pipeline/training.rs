@@ -1,40 +1,39 @@
-//! The passes of a run: which models, which pairs planted, in which order.
+//! The passes of a run: which pairs planted, in which order.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use super::PipelineError;
-use super::config::{ModelConfig, Pool, RunConfig};
+use super::config::RunConfig;
+use super::models::Models;
 use super::planting::ROUNDS;
+use super::trained;
 use crate::filter::{Curriculum, Exchange};
-use crate::graph::artifacts::Head;
 use crate::pairs::PairId;
 use crate::progress::Progress;
-use crate::reward::{Features, HeadModel, PairTexts, RewardModel, Runtime, View};
+use crate::reward::{PairTexts, RewardModel};
 use crate::tags::SuspicionSum;
-use crate::train::{Dynamics, PassOptions, TrainPair, train_pass};
+use crate::train::{Dynamics, PassOptions, Saving, TrainPair, train_pass};
+
+/// Time after which a pass saves its state within an epoch: a whole encoder's state takes about a
+/// second to write.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
 
 /// Pairs scored in one call outside of training.
 const SCORED_PAIRS: usize = 1024;
 
 /// Everything that the passes of a run share.
 pub struct Trainer<'a> {
-    /// The runtime that the heads run on.
-    pub runtime: &'a Runtime,
     /// Settings.
     pub config: &'a RunConfig,
-    /// Artifacts of each model's head.
-    pub heads: [Head; 2],
-    /// Features of each model's texts.
-    pub features: [Arc<Features>; 2],
+    /// What the models are made from.
+    pub models: Models<'a>,
     /// The pairs with the user's labels, in reading order.
     pub pairs: Vec<TrainPair>,
     /// Which pairs each round plants.
     pub plantings: [Vec<bool>; ROUNDS],
+    /// Folder that the trained models of the second pass go to.
+    pub keep: Option<PathBuf>,
     /// Folder for the state of passes, and the key that it must carry.
     pub work: (PathBuf, String),
     /// Progress.
@@ -65,7 +64,8 @@ impl Trainer<'_> {
     pub fn first_pass(&self) -> Result<[Round; ROUNDS], PipelineError> {
         let pass = &self.config.first_pass;
         let options = self.unfiltered(pass.epochs);
-        self.rounds("first pass", &options, pass.weight_decay, 1)
+        let models = |seed| self.models.heads(seed, pass.weight_decay);
+        self.rounds("first pass", &options, 1, false, models)
     }
 
     /// The filtered pass at a noise rate, for each planting.
@@ -73,20 +73,27 @@ impl Trainer<'_> {
     /// # Errors
     /// When training fails.
     pub fn second_pass(&self, noise_rate: f64) -> Result<[Round; ROUNDS], PipelineError> {
-        let pass = &self.config.second_pass;
+        let pass = self.config.deciding_pass();
+        let filter = &self.config.second_pass;
         let options = PassOptions {
             epochs: pass.epochs,
             batch_size_pairs: pass.batch_size_pairs,
             learning_rate: pass.learning_rate,
+            warmup: pass.warmup,
             schedule: pass.schedule,
-            exchange: pass.exchange,
-            curriculum: pass.curriculum,
+            exchange: filter.exchange,
+            curriculum: filter.curriculum,
             noise_rate,
-            drop_exponent: pass.drop_exponent,
+            drop_exponent: filter.drop_exponent,
             ramp_epochs: pass.ramp_epochs,
             seed: 0,
         };
-        self.rounds("second pass", &options, pass.weight_decay, pass.members)
+        self.rounds("second pass", &options, pass.members, true, |seed| {
+            match &self.models.encoders {
+                None => self.models.heads(seed, filter.weight_decay),
+                Some(encoders) => self.models.encoders(encoders, seed),
+            }
+        })
     }
 
     /// A pass without filter, with the first pass's optimizer.
@@ -96,6 +103,7 @@ impl Trainer<'_> {
             epochs,
             batch_size_pairs: pass.batch_size_pairs,
             learning_rate: pass.learning_rate,
+            warmup: 0.0,
             schedule: pass.schedule,
             exchange: Exchange::Independent,
             curriculum: Curriculum::None,
@@ -110,8 +118,9 @@ impl Trainer<'_> {
         &self,
         name: &str,
         options: &PassOptions,
-        weight_decay: f64,
         members: usize,
+        keeps: bool,
+        make_models: impl Fn(u64) -> Result<[Box<dyn RewardModel>; 2], PipelineError>,
     ) -> Result<[Round; ROUNDS], PipelineError> {
         let total = self.pairs.len() * options.epochs * members * ROUNDS;
         self.progress.begin(name, Some(total as u64), "pairs");
@@ -123,15 +132,26 @@ impl Trainer<'_> {
             let mut steps = 0;
             for member in 0..members {
                 let seed = derive(self.config.seed, &format!("{name}/{number}/{member}"));
-                let mut models = self.models(seed, weight_decay)?;
+                let mut models = make_models(seed)?;
                 let options = PassOptions { seed, ..*options };
                 let file = format!("{}-{number}-{member}.safetensors", name.replace(' ', "-"));
                 let path = self.work.0.join(file);
                 // the noise rate is not part of the run's key, and it decides what is dropped
                 let key = format!("{}/{:?}", self.work.1, options);
-                let saved: (&Path, &str) = (&path, &key);
+                let saving = Saving {
+                    path: &path,
+                    key: &key,
+                    every: SAVE_EVERY,
+                };
                 let dynamics =
-                    train_pass(&mut models, &pairs, &options, Some(saved), self.progress)?;
+                    train_pass(&mut models, &pairs, &options, Some(saving), self.progress)?;
+                if let Some(folder) = self.keep.as_ref().filter(|_| keeps && number + member == 0) {
+                    for (which, model) in models.iter().enumerate() {
+                        let folder = folder.join(["a", "b"][which]);
+                        let state = model.state().map_err(PipelineError::Reward)?;
+                        trained::write(&self.models, which, seed, &state, &folder)?;
+                    }
+                }
                 for model in &dynamics.models {
                     suspicion.add_model(&model.margin_online);
                 }
@@ -185,7 +205,8 @@ impl Trainer<'_> {
             if train.is_empty() {
                 continue;
             }
-            let mut models = self.models(seed, self.config.first_pass.weight_decay)?;
+            let weight_decay = self.config.first_pass.weight_decay;
+            let mut models = self.models.heads(seed, weight_decay)?;
             train_pass(
                 &mut models,
                 &train,
@@ -219,51 +240,6 @@ impl Trainer<'_> {
             .filter(move |(_, fold)| wanted(**fold))
             .map(|(pair, _)| pair)
     }
-
-    fn models(
-        &self,
-        seed: u64,
-        weight_decay: f64,
-    ) -> Result<[Box<dyn RewardModel>; 2], PipelineError> {
-        let build = |which: usize| -> Result<Box<dyn RewardModel>, PipelineError> {
-            let config = self.config.models()[which];
-            let features = &self.features[which];
-            let name = ["a", "b"][which];
-            let view_seed = derive(seed, &format!("view/{name}"));
-            let view = View::new(features, view_columns(config, features.width(), view_seed));
-            let head_seed = derive(seed, name);
-            #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
-            let head = self.heads[which]
-                .resized(view.width(), config.hidden, head_seed)?
-                .lower(Some(weight_decay as f32))?;
-            let model = HeadModel::new(self.runtime, &head, Arc::clone(features), view);
-            Ok(Box::new(model.map_err(PipelineError::Reward)?))
-        };
-        Ok([build(0)?, build(1)?])
-    }
-}
-
-/// Columns of the feature file that a model sees: its pools, then a share drawn by seed.
-#[must_use]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a share of some thousand columns"
-)]
-pub fn view_columns(config: &ModelConfig, width: usize, seed: u64) -> Vec<u32> {
-    let hidden = width / 3;
-    let mut columns: Vec<u32> = Vec::new();
-    for (place, pool) in [Pool::Cls, Pool::Mean, Pool::Max].into_iter().enumerate() {
-        if config.pools.contains(&pool) {
-            columns.extend((place * hidden) as u32..((place + 1) * hidden) as u32);
-        }
-    }
-    let seen = ((columns.len() as f64 * config.feature_share).round() as usize).max(1);
-    columns.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    columns.truncate(seen);
-    columns.sort_unstable();
-    columns
 }
 
 fn swap_planted(pairs: &[TrainPair], planted: &[bool]) -> Vec<TrainPair> {

@@ -1,14 +1,14 @@
-//! Frozen features of texts: a backbone's forward graph on the runtime.
+//! What a frozen graph makes of texts: pooled features of a backbone, or its tokens' states.
 
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use ort::session::Session;
+use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
 use super::runtime::{Device, ExecutionDevice, Runtime};
+use super::token_rows::TokenRows;
 use super::{FeatureStore, Features, RewardError};
-use crate::graph::backbone::{Backbone, POOLS};
+use crate::graph::backbone::{ATTENTION_MASK, INPUT_IDS, RESPONSE_MASK};
 use crate::progress::Progress;
 use crate::tokens::{Batch, TextIndex, Texts, plan_batches};
 
@@ -18,12 +18,18 @@ const TOKEN_BUDGET: usize = 2048;
 /// How often finished rows are made to survive a crash.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
-/// A backbone on the runtime.
+/// A frozen graph on the runtime. It takes `input_ids` and, if it wants them, `attention_mask` and
+/// `response_mask`; its first output is `[rows, width]` or `[rows, tokens, width]`.
 pub struct Encoder {
     session: Session,
+    output: String,
+    takes: [bool; 3],
     width: usize,
     device: ExecutionDevice,
 }
+
+/// The inputs that an encoder may take.
+const INPUTS: [&str; 3] = [INPUT_IDS, ATTENTION_MASK, RESPONSE_MASK];
 
 /// What encoding took.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -37,20 +43,25 @@ pub struct EncodeStats {
 }
 
 impl Encoder {
-    /// Puts a backbone's graph on the runtime.
+    /// Puts a graph whose output is `width` wide on the runtime.
     ///
     /// # Errors
     /// [`RewardError::Runtime`] when the runtime or the device refuses.
     pub fn new(
         runtime: &Runtime,
-        backbone: &Backbone,
+        onnx: &[u8],
+        width: usize,
         device: Device,
         threads: usize,
     ) -> Result<Self, RewardError> {
-        let (session, device) = runtime.session(&backbone.onnx, threads, device)?;
+        let (session, device) = runtime.session(onnx, threads, device)?;
+        let takes = INPUTS.map(|name| session.inputs().iter().any(|input| input.name() == name));
+        let output = session.outputs().first().map_or("", |output| output.name());
         Ok(Self {
+            output: output.to_owned(),
             session,
-            width: backbone.hidden * POOLS,
+            takes,
+            width,
             device,
         })
     }
@@ -67,43 +78,47 @@ impl Encoder {
         self.device
     }
 
-    /// Features of one batch: `[n_texts, width]`, row by row.
+    /// What the graph makes of each text of a batch: `[width]` or `[tokens, width]`, padding left out.
     ///
     /// # Errors
-    /// [`RewardError::Runtime`] when the runtime fails, [`RewardError::NotFinite`] when a feature is not finite.
-    pub fn encode(&mut self, batch: &Batch, texts: &Texts) -> Result<Vec<f32>, RewardError> {
+    /// [`RewardError::Runtime`] when the runtime fails, [`RewardError::NotFinite`] when a value is not finite.
+    pub fn encode(&mut self, batch: &Batch, texts: &Texts) -> Result<Vec<Vec<f32>>, RewardError> {
+        let rows = TokenRows::new(&batch.texts, batch.padded_tokens, texts);
         let shape = [batch.texts.len(), batch.padded_tokens];
-        let n = shape[0] * shape[1];
-        let (mut ids, mut attention, mut response) = (vec![0i64; n], vec![0i64; n], vec![0f32; n]);
-        for (row, &text) in batch.texts.iter().enumerate() {
-            let (tokens, span): (Vec<u32>, Range<usize>) = texts.read(text);
-            let start = row * batch.padded_tokens;
-            for (i, token) in tokens.into_iter().enumerate() {
-                ids[start + i] = i64::from(token);
-                attention[start + i] = 1;
-            }
-            response[start + span.start..start + span.end].fill(1.0);
-        }
-        let outputs = self.session.run(ort::inputs![
-            "input_ids" => TensorRef::from_array_view((shape, &ids[..]))?,
-            "attention_mask" => TensorRef::from_array_view((shape, &attention[..]))?,
-            "response_mask" => TensorRef::from_array_view((shape, &response[..]))?,
-        ])?;
-        let (_, features) = outputs["features"].try_extract_tensor::<f32>()?;
-        if let Some(&value) = features.iter().find(|value| !value.is_finite()) {
+        let tensors: [SessionInputValue<'_>; 3] = [
+            TensorRef::from_array_view((shape, &rows.ids[..]))?.into(),
+            TensorRef::from_array_view((shape, &rows.attention[..]))?.into(),
+            TensorRef::from_array_view((shape, &rows.response[..]))?.into(),
+        ];
+        let named = INPUTS.into_iter().zip(tensors).zip(self.takes);
+        let inputs: Vec<_> = named
+            .filter(|(_, takes)| *takes)
+            .map(|(input, _)| input)
+            .collect();
+        let outputs = self.session.run(inputs)?;
+        let (_, values) = outputs[self.output.as_str()].try_extract_tensor::<f32>()?;
+        if let Some(&value) = values.iter().find(|value| !value.is_finite()) {
             return Err(RewardError::NotFinite {
                 what: "feature",
                 value,
             });
         }
-        Ok(features.to_vec())
+        let per_text = values.len() / batch.texts.len();
+        let texts_and_values = batch.texts.iter().zip(values.chunks_exact(per_text));
+        Ok(texts_and_values
+            .map(|(&text, values)| {
+                // states come for padding too
+                let kept = values.len().min(texts.n_tokens(text) * self.width);
+                values[..kept].to_vec()
+            })
+            .collect())
     }
 }
 
 /// Encodes the texts that the store lacks, and maps the features of all.
 ///
 /// `encoder` is called only when something is missing: a second run loads no model.
-/// Progress is told in pairs: of `n_pairs`, the share of texts that is done.
+/// Progress is told in pairs, as `stage`: of `n_pairs`, the share of texts that is done.
 ///
 /// # Errors
 /// When the model cannot be loaded, the runtime fails, or the store cannot be written.
@@ -112,6 +127,7 @@ pub fn encode_texts(
     n_pairs: usize,
     mut store: FeatureStore,
     encoder: impl FnOnce() -> Result<Encoder, RewardError>,
+    stage: &str,
     progress: &dyn Progress,
 ) -> Result<(Features, EncodeStats), RewardError> {
     let missing: Vec<TextIndex> = (0..texts.len())
@@ -129,13 +145,13 @@ pub fn encode_texts(
         let mut saved = start;
         let in_pairs = |done: usize| (done * n_pairs / texts.len()) as u64;
         let mut done = texts.len() - missing.len();
-        progress.begin("encoding", Some(n_pairs as u64), "pairs");
+        progress.begin(stage, Some(n_pairs as u64), "pairs");
         progress.advance(in_pairs(done));
         for batch in plan_batches(&missing, |text| texts.n_tokens(text), TOKEN_BUDGET) {
             let features = encoder.encode(&batch, texts)?;
-            let digests: Vec<[u8; 16]> =
-                batch.texts.iter().map(|&text| texts.digest(text)).collect();
-            store.append(&digests, &features)?;
+            for (&text, features) in batch.texts.iter().zip(&features) {
+                store.append(&texts.digest(text), features)?;
+            }
             if saved.elapsed() > CHECKPOINT_EVERY {
                 store.checkpoint()?;
                 saved = Instant::now();

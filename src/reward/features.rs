@@ -1,8 +1,8 @@
-//! Frozen features of texts: a file on disk, and the views that models have of it.
+//! What a frozen model makes of texts: a file on disk, and the views that heads have of it.
 //!
-//! A feature file belongs to one backbone and device kind. It grows by whole
-//! rows under a lock; what a killed run left half-written is cut off when it is
-//! opened next. Rows are found by the digest of a text's token ids.
+//! A text has one row (pooled features) or one for each of its tokens (their states). A file belongs
+//! to one graph and device kind. It grows by whole texts under a lock; what a killed run left
+//! half-written is cut off when it is opened next. Rows are found by the digest of a text's token ids.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -13,8 +13,16 @@ use super::RewardError;
 use crate::mapped::MappedFile;
 use crate::tokens::{TextIndex, Texts};
 
-const DIGEST_BYTES: u64 = 16;
+/// Bytes of an index entry: a text's digest and its number of rows.
+const ENTRY_BYTES: usize = 20;
 const FLOAT_BYTES: u64 = 4;
+
+/// Where a text's rows lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rows {
+    first: u64,
+    n: u32,
+}
 
 /// The features of one backbone on disk, open for growing.
 #[derive(Debug)]
@@ -23,18 +31,19 @@ pub struct FeatureStore {
     width: usize,
     data: File,
     index: File,
-    slots: HashMap<[u8; 16], u32>,
-    /// Rows whose digests are not yet in the index file.
-    pending: Vec<[u8; 16]>,
+    rows: HashMap<[u8; 16], Rows>,
+    n_rows: u64,
+    /// Entries that are not yet in the index file.
+    pending: Vec<u8>,
     _lock: File,
 }
 
-/// Features of a dataset's texts, memory-mapped: `[n_texts, width]` f32.
+/// Features of a dataset's texts, memory-mapped: f32, `[n_texts, width]` or `[tokens of all texts, width]`.
 #[derive(Debug)]
 pub struct Features {
     data: MappedFile,
     width: usize,
-    slots: Vec<u32>,
+    rows: Vec<Rows>,
 }
 
 impl FeatureStore {
@@ -64,13 +73,14 @@ impl FeatureStore {
             open("features.f32").map_err(failed)?,
         );
         let row_bytes = width as u64 * FLOAT_BYTES;
-        let slots = read_index(&mut index, &mut data, row_bytes).map_err(failed)?;
+        let (rows, n_rows) = read_index(&mut index, &mut data, row_bytes).map_err(failed)?;
         Ok(Self {
             folder,
             width,
             data,
             index,
-            slots,
+            rows,
+            n_rows,
             pending: Vec::new(),
             _lock: lock,
         })
@@ -79,30 +89,31 @@ impl FeatureStore {
     /// Whether a text's features are there.
     #[must_use]
     pub fn contains(&self, digest: &[u8; 16]) -> bool {
-        self.slots.contains_key(digest)
+        self.rows.contains_key(digest)
     }
 
-    /// Appends rows.
+    /// Appends a text.
     ///
     /// # Shapes
-    /// `features`: `[digests.len(), width]`, row by row.
+    /// `values`: `[rows of the text, width]`, row by row.
     ///
     /// # Errors
     /// [`RewardError::Cache`] when the file cannot be written.
-    pub fn append(&mut self, digests: &[[u8; 16]], features: &[f32]) -> Result<(), RewardError> {
-        debug_assert_eq!(features.len(), digests.len() * self.width);
-        for (digest, row) in digests.iter().zip(features.chunks_exact(self.width)) {
-            if self.contains(digest) {
-                continue;
-            }
-            let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
-            self.data
-                .write_all(&bytes)
-                .map_err(|source| self.failed(source))?;
-            let slot = u32::try_from(self.slots.len()).expect("texts are counted in 32 bits");
-            self.slots.insert(*digest, slot);
-            self.pending.push(*digest);
+    pub fn append(&mut self, digest: &[u8; 16], values: &[f32]) -> Result<(), RewardError> {
+        debug_assert!(values.len().is_multiple_of(self.width));
+        if self.contains(digest) {
+            return Ok(());
         }
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.data
+            .write_all(&bytes)
+            .map_err(|source| self.failed(source))?;
+        let n = u32::try_from(values.len() / self.width).expect("a text has few rows");
+        let first = self.n_rows;
+        self.rows.insert(*digest, Rows { first, n });
+        self.n_rows += u64::from(n);
+        self.pending.extend_from_slice(digest);
+        self.pending.extend_from_slice(&n.to_le_bytes());
         Ok(())
     }
 
@@ -113,7 +124,7 @@ impl FeatureStore {
     pub fn checkpoint(&mut self) -> Result<(), RewardError> {
         let write = |store: &mut Self| -> io::Result<()> {
             store.data.sync_data()?;
-            store.index.write_all(store.pending.as_flattened())?;
+            store.index.write_all(&store.pending)?;
             store.index.sync_data()
         };
         write(self).map_err(|source| self.failed(source))?;
@@ -131,16 +142,16 @@ impl FeatureStore {
     pub fn into_features(mut self, texts: &Texts) -> Result<Features, RewardError> {
         self.checkpoint()?;
         let data = MappedFile::of(&self.data).map_err(|source| self.failed(source))?;
-        let slots = (0..texts.len())
+        let rows = (0..texts.len())
             .map(|i| {
                 let digest = texts.digest(TextIndex::try_from(i).expect("text indices are 32-bit"));
-                self.slots[&digest]
+                self.rows[&digest]
             })
             .collect();
         Ok(Features {
             data,
             width: self.width,
-            slots,
+            rows,
         })
     }
 
@@ -152,36 +163,50 @@ impl FeatureStore {
     }
 }
 
-/// Reads the index, cuts both files to the rows that are whole in both, and leaves them at their ends.
+/// Reads the index, cuts both files to the texts that are whole in both, and leaves them at their
+/// ends; gives the texts and the number of rows.
 fn read_index(
     index: &mut File,
     data: &mut File,
     row_bytes: u64,
-) -> io::Result<HashMap<[u8; 16], u32>> {
-    let rows = (index.metadata()?.len() / DIGEST_BYTES).min(data.metadata()?.len() / row_bytes);
-    index.set_len(rows * DIGEST_BYTES)?;
-    data.set_len(rows * row_bytes)?;
+) -> io::Result<(HashMap<[u8; 16], Rows>, u64)> {
     let mut bytes = Vec::new();
     index.read_to_end(&mut bytes)?;
+    let whole_rows = data.metadata()?.len() / row_bytes;
+    let mut rows = HashMap::new();
+    let (mut n_texts, mut first) = (0u64, 0u64);
+    for entry in bytes.as_chunks::<ENTRY_BYTES>().0 {
+        let (digest, n) = entry.split_first_chunk::<16>().expect("16 of 20 bytes");
+        let n = u32::from_le_bytes(n.try_into().expect("4 of 20 bytes"));
+        if first + u64::from(n) > whole_rows {
+            break;
+        }
+        rows.insert(*digest, Rows { first, n });
+        first += u64::from(n);
+        n_texts += 1;
+    }
+    index.set_len(n_texts * ENTRY_BYTES as u64)?;
+    data.set_len(first * row_bytes)?;
+    index.seek(SeekFrom::End(0))?;
     data.seek(SeekFrom::End(0))?;
-    let (digests, _) = bytes.as_chunks::<16>();
-    Ok(digests.iter().copied().zip(0..).collect())
+    Ok((rows, first))
 }
 
 impl Features {
-    /// Features of one text: `[width]`.
-    pub fn row(&self, text: TextIndex) -> impl Iterator<Item = f32> + '_ {
-        let (values, _) = self.row_bytes(text).as_chunks::<4>();
+    /// Values of one text: `[width]`, or `[tokens, width]` row by row.
+    pub fn values(&self, text: TextIndex) -> impl Iterator<Item = f32> + '_ {
+        let (values, _) = self.bytes(text).as_chunks::<4>();
         values.iter().map(|bytes| f32::from_le_bytes(*bytes))
     }
 
-    fn row_bytes(&self, text: TextIndex) -> &[u8] {
-        let bytes = self.width * 4;
-        let start = self.slots[text as usize] as usize * bytes;
-        &self.data[start..start + bytes]
+    fn bytes(&self, text: TextIndex) -> &[u8] {
+        let row_bytes = self.width * 4;
+        let Rows { first, n } = self.rows[text as usize];
+        let start = usize::try_from(first).expect("a mapped file fits the address space") * row_bytes;
+        &self.data[start..start + n as usize * row_bytes]
     }
 
-    /// Number of features of a text.
+    /// Values in a row.
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
@@ -190,13 +215,13 @@ impl Features {
     /// Number of texts.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.rows.len()
     }
 
     /// Whether there is no text.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.rows.is_empty()
     }
 }
 
@@ -224,7 +249,7 @@ impl View {
         let mut sum = vec![0.0f64; width];
         let mut squares = vec![0.0f64; width];
         for text in 0..features.len() {
-            let row = features.row(TextIndex::try_from(text).expect("text indices are 32-bit"));
+            let row = features.values(TextIndex::try_from(text).expect("text indices are 32-bit"));
             for (column, value) in row.enumerate() {
                 sum[column] += f64::from(value);
                 squares[column] += f64::from(value) * f64::from(value);
@@ -255,9 +280,26 @@ impl View {
         self.columns.len()
     }
 
+    /// Mean and scale of every column of `width` features, `[width]` each: a column that the model does
+    /// not see has a scale of 0.
+    #[must_use]
+    pub fn standardisation(&self, width: usize) -> [Vec<f32>; 2] {
+        [&self.mean, &self.scale].map(|own| self.spread(own, width))
+    }
+
+    /// Values of the columns that the model sees among `width`, the others 0.
+    #[must_use]
+    pub fn spread(&self, values: &[f32], width: usize) -> Vec<f32> {
+        let mut whole = vec![0.0; width];
+        for (&column, &value) in self.columns.iter().zip(values) {
+            whole[column as usize] = value;
+        }
+        whole
+    }
+
     /// Appends the standardised features of a text to `out`.
     pub fn append(&self, features: &Features, text: TextIndex, out: &mut Vec<f32>) {
-        let (row, _) = features.row_bytes(text).as_chunks::<4>();
+        let (row, _) = features.bytes(text).as_chunks::<4>();
         out.extend(self.columns.iter().zip(&self.mean).zip(&self.scale).map(
             |((&column, mean), scale)| (f32::from_le_bytes(row[column as usize]) - mean) * scale,
         ));
@@ -289,18 +331,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let texts = texts(3);
         let mut store = FeatureStore::open(folder.path(), "k", 2).unwrap();
-        store
-            .append(&[texts.digest(1), texts.digest(0)], &[1.0, 2.0, 3.0, 4.0])
-            .unwrap();
+        store.append(&texts.digest(1), &[1.0, 2.0]).unwrap();
+        store.append(&texts.digest(0), &[3.0, 4.0]).unwrap();
         store.checkpoint().unwrap();
-        store.append(&[texts.digest(2)], &[5.0, 6.0]).unwrap();
+        store.append(&texts.digest(2), &[5.0, 6.0]).unwrap();
         drop(store); // killed before the checkpoint: the row is there, its digest is not
 
         let mut store = FeatureStore::open(folder.path(), "k", 2).unwrap();
         assert!(store.contains(&texts.digest(0)) && !store.contains(&texts.digest(2)));
-        store.append(&[texts.digest(2)], &[7.0, 8.0]).unwrap();
+        store.append(&texts.digest(2), &[7.0, 8.0]).unwrap();
         let features = store.into_features(&texts).unwrap();
-        let rows: Vec<Vec<f32>> = (0..3).map(|i| features.row(i).collect()).collect();
+        let rows: Vec<Vec<f32>> = (0..3).map(|i| features.values(i).collect()).collect();
         assert_eq!(rows, [[3.0, 4.0], [1.0, 2.0], [7.0, 8.0]]);
 
         let view = View::new(&features, vec![1]);

@@ -1,18 +1,24 @@
-//! One reward model: ONNX Runtime sessions, features, heads.
+//! One reward model: ONNX Runtime sessions, features, training.
 //!
 //! A model is a frozen backbone's features of a text ([`features`], made once by
-//! [`encoder`]) and a small head that training changes ([`head`]). The filter
-//! and the training loop know only [`RewardModel`].
+//! [`encoder`]) and a small head that training changes ([`head`]), or an encoder
+//! whose layers train too ([`token_model`]). Both learn through a [`trainer`].
+//! The filter and the training loop know only [`RewardModel`].
 
 pub mod encoder;
 pub mod features;
 pub mod head;
 pub mod runtime;
+pub mod token_model;
+mod token_rows;
+pub mod trainer;
 
 pub use encoder::{EncodeStats, Encoder, encode_texts};
 pub use features::{FeatureStore, Features, View};
 pub use head::HeadModel;
 pub use runtime::{Device, ExecutionDevice, Runtime, RuntimeError};
+pub use token_model::TokenModel;
+pub use trainer::StepResult;
 
 use std::path::PathBuf;
 
@@ -29,11 +35,15 @@ pub trait RewardModel: Send {
     /// When the runtime fails, or a margin is not finite.
     fn margins(&mut self, pairs: &[PairTexts]) -> Result<Vec<f32>, RewardError>;
 
-    /// One optimizer step on the mean Bradley-Terry loss of pairs; gives that loss, in nats, before the step.
+    /// One optimizer step on the mean Bradley-Terry loss of pairs; gives loss and margins before the step.
     ///
     /// # Errors
     /// When the runtime fails, or the loss is not finite.
-    fn train_step(&mut self, pairs: &[PairTexts], learning_rate: f32) -> Result<f64, RewardError>;
+    fn train_step(
+        &mut self,
+        pairs: &[PairTexts],
+        learning_rate: f32,
+    ) -> Result<StepResult, RewardError>;
 
     /// Everything that training changes.
     ///
@@ -85,6 +95,19 @@ pub enum RewardError {
         what: &'static str,
         /// The value.
         value: f32,
+    },
+    /// A gradient is not that of the loss.
+    #[error(
+        "the gradient of parameter `{parameter}` is wrong: it says that the loss changes by {gradient:.3e} \
+         along a direction where it changes by {difference:.3e}"
+    )]
+    Gradient {
+        /// The parameter's name.
+        parameter: String,
+        /// Derivative along the direction, by the gradient.
+        gradient: f64,
+        /// The same by finite differences.
+        difference: f64,
     },
     /// A saved state does not belong to the model.
     #[error("saved state does not fit the model: {0}")]

@@ -48,12 +48,60 @@ pub fn plan_batches(
     batches
 }
 
+/// Pairs whose texts go through a model in one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairBatch {
+    /// The pairs, by position among those planned.
+    pub pairs: Vec<usize>,
+    /// Tokens of each row; a pair is two rows.
+    pub padded_tokens: usize,
+}
+
+/// Batches of pairs of about equal length, at most `token_budget` padded tokens each (a longer pair
+/// stands alone), short ones first.
+///
+/// `lengths`: tokens of the longer text of each pair. All rows of a batch are padded to the longest of
+/// them: unlike cached features, a training batch may depend on what shares it.
+#[must_use]
+pub fn plan_pair_batches(lengths: &[usize], token_budget: usize) -> Vec<PairBatch> {
+    let padded = |pair: usize| lengths[pair].max(1).next_multiple_of(LENGTH_STEP);
+    let mut sorted: Vec<usize> = (0..lengths.len()).collect();
+    sorted.sort_by_key(|&pair| (padded(pair), pair));
+    let mut batches: Vec<PairBatch> = Vec::new();
+    for pair in sorted {
+        let padded_tokens = padded(pair);
+        match batches.last_mut() {
+            Some(batch) if 2 * (batch.pairs.len() + 1) * padded_tokens <= token_budget => {
+                batch.pairs.push(pair);
+                batch.padded_tokens = padded_tokens;
+            }
+            _ => batches.push(PairBatch {
+                pairs: vec![pair],
+                padded_tokens,
+            }),
+        }
+    }
+    batches
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn every_pair_is_in_one_batch_and_budgets_hold(lengths in prop::collection::vec(0usize..300, 0..100), budget in 64usize..4096) {
+            let batches = plan_pair_batches(&lengths, budget);
+            let mut seen: Vec<usize> = batches.iter().flat_map(|b| b.pairs.clone()).collect();
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
+            for batch in &batches {
+                prop_assert!(2 * batch.pairs.len() * batch.padded_tokens <= budget || batch.pairs.len() == 1);
+                prop_assert!(batch.pairs.iter().all(|&pair| lengths[pair] <= batch.padded_tokens));
+            }
+        }
+
         #[test]
         fn every_text_is_in_one_batch_and_budgets_hold(lengths in prop::collection::vec(1usize..300, 0..200), budget in 64usize..2048) {
             let texts: Vec<u32> = (0..).take(lengths.len()).collect();

@@ -8,7 +8,7 @@ mod batches;
 mod policy;
 mod texts;
 
-pub use batches::{Batch, plan_batches};
+pub use batches::{Batch, PairBatch, plan_batches, plan_pair_batches};
 pub use policy::{Encoded, Overlong, TextEncoder, TokenPolicy};
 pub use texts::{TextIndex, Texts, TextsBuilder};
 

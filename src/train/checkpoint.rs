@@ -1,4 +1,4 @@
-//! The state of a pass after an epoch, as one safetensors file.
+//! The state of a pass under way, as one safetensors file.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,13 +11,15 @@ use super::TrainError;
 use super::dynamics::{Dynamics, ModelDynamics};
 use crate::reward::ModelState;
 
-/// Both models and their dynamics after some epochs.
+/// Both models and their dynamics after some epochs, the last one perhaps incomplete.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainState {
     /// What was recorded so far.
     pub dynamics: Dynamics,
     /// Parameters and moments of `a` and `b`.
     pub models: [ModelState; 2],
+    /// Batches done of the last epoch, if it is not complete.
+    pub batches_done: usize,
 }
 
 const MODELS: [char; 2] = ['a', 'b'];
@@ -27,12 +29,8 @@ impl TrainState {
     ///
     /// # Errors
     /// [`TrainError::Checkpoint`] when the file cannot be written.
-    pub fn save(
-        path: &Path,
-        key: &str,
-        dynamics: &Dynamics,
-        models: &[ModelState; 2],
-    ) -> Result<(), TrainError> {
+    pub fn save(&self, path: &Path, key: &str) -> Result<(), TrainError> {
+        let (dynamics, models) = (&self.dynamics, &self.models);
         let failed = |source| TrainError::Checkpoint {
             action: "write",
             path: path.to_owned(),
@@ -45,7 +43,10 @@ impl TrainState {
                 .flat_map(|v| v.to_le_bytes())
                 .collect::<Vec<u8>>()
         };
-        let mut metadata = HashMap::from([("key".to_owned(), key.to_owned())]);
+        let mut metadata = HashMap::from([
+            ("key".to_owned(), key.to_owned()),
+            ("batches_done".to_owned(), self.batches_done.to_string()),
+        ]);
         for ((name, recorded), model) in MODELS.iter().zip(&dynamics.models).zip(models) {
             buffers.push((
                 format!("{name}/margin_online"),
@@ -110,6 +111,7 @@ impl TrainState {
         if metadata.get("key").map(String::as_str) != Some(key) {
             return Ok(None);
         }
+        let batches_done = metadata.get("batches_done").and_then(|n| n.parse().ok());
         let file = SafeTensors::deserialize(&bytes).map_err(invalid)?;
         let read = |name: &str| {
             file.tensor(name)
@@ -153,7 +155,11 @@ impl TrainState {
                 models[i].tensors.push((tensor.to_owned(), values));
             }
         }
-        Ok(Some(Self { dynamics, models }))
+        Ok(Some(Self {
+            dynamics,
+            models,
+            batches_done: batches_done.unwrap_or(0),
+        }))
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! [`train_pass`] is the whole of it: two [`RewardModel`](crate::reward::RewardModel)s
 //! see the same batches, the filter says what each is updated on, and every
-//! pair's margins are recorded. A pass saves its state after each epoch, so that
-//! a killed one goes on where it was.
+//! pair's margins are recorded. A pass saves its state as it goes, so that a killed
+//! one goes on where it was.
 
 mod checkpoint;
 mod dynamics;
@@ -11,7 +11,7 @@ mod pass;
 
 pub use checkpoint::TrainState;
 pub use dynamics::{Dynamics, ModelDynamics};
-pub use pass::{PassOptions, Schedule, TrainPair, train_pass};
+pub use pass::{PassOptions, Saving, Schedule, TrainPair, train_pass};
 
 use std::path::PathBuf;
 

@@ -1,13 +1,14 @@
 //! One pass: two models over epochs under a filter.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::TrainState;
 use super::{Dynamics, TrainError};
-use crate::filter::curriculum::PreviousMargins;
-use crate::filter::{Curriculum, Exchange, Selection, drop_rate, plan_epoch, select};
+use crate::filter::curriculum::{EpochPlan, PreviousMargins};
+use crate::filter::{Curriculum, Exchange, drop_rate, keep_count, plan_epoch, select};
 use crate::progress::Progress;
 use crate::reward::{PairTexts, RewardError, RewardModel};
 
@@ -27,9 +28,17 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// Factor on the learning rate when `done` (0 to 1) of the pass is done.
+    /// Factor on the learning rate of an update, counted from 0 of `total`: first it rises over the
+    /// share `warmup` of the updates, then it moves as the schedule says.
     #[must_use]
-    pub fn factor(self, done: f64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "updates are fewer than 2^52")]
+    pub fn factor(self, update: usize, total: usize, warmup: f64) -> f64 {
+        let (update, total) = (update as f64, total.max(1) as f64);
+        let rising = (warmup * total).ceil();
+        if update < rising {
+            return (update + 1.0) / rising;
+        }
+        let done = (update - rising) / (total - rising).max(1.0);
         match self {
             Self::Constant => 1.0,
             Self::Linear => 1.0 - done,
@@ -47,7 +56,9 @@ pub struct PassOptions {
     pub batch_size_pairs: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
-    /// How the learning rate moves.
+    /// Share of the updates in which the learning rate rises from 0.
+    pub warmup: f64,
+    /// How the learning rate moves after that.
     pub schedule: Schedule,
     /// Who selects.
     pub exchange: Exchange,
@@ -73,11 +84,37 @@ pub struct TrainPair {
     pub tie: u64,
 }
 
+/// Where and how often a pass saves its state.
+#[derive(Debug, Clone, Copy)]
+pub struct Saving<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Names the pass: a state under another key is another pass's.
+    pub key: &'a str,
+    /// Time after which the state is saved within an epoch too.
+    pub every: Duration,
+}
+
+/// A pass under way.
+struct Pass<'a> {
+    models: &'a mut [Box<dyn RewardModel>; 2],
+    pairs: &'a [TrainPair],
+    ties: Vec<u64>,
+    options: &'a PassOptions,
+    dynamics: Dynamics,
+    /// Batches done of an epoch that was interrupted.
+    batches_done: usize,
+    saving: Option<Saving<'a>>,
+    last_saved: Instant,
+    progress: &'a dyn Progress,
+}
+
 /// Trains both models and records their dynamics.
 ///
-/// Each batch is scored by both models before either is updated. With `saved`,
-/// the state is written there after each epoch, and a pass that finds its own
-/// state (same `key`) goes on from it.
+/// Each batch is scored by both models before either is updated. With `saving`,
+/// the state is written after each epoch and, in long ones, every now and then;
+/// a pass that finds its own state goes on from it and ends with the same
+/// parameters as one that was not interrupted.
 ///
 /// # Errors
 /// When a model or the checkpoint file fails.
@@ -85,137 +122,190 @@ pub fn train_pass(
     models: &mut [Box<dyn RewardModel>; 2],
     pairs: &[TrainPair],
     options: &PassOptions,
-    saved: Option<(&Path, &str)>,
+    saving: Option<Saving<'_>>,
     progress: &dyn Progress,
 ) -> Result<Dynamics, TrainError> {
-    let ties: Vec<u64> = pairs.iter().map(|pair| pair.tie).collect();
-    let mut dynamics = Dynamics::new(pairs.len());
-    if let Some((path, key)) = saved
-        && let Some(state) = TrainState::load(path, key, pairs.len())?
-    {
-        for (model, state) in models.iter_mut().zip(&state.models) {
+    let mut pass = Pass {
+        ties: pairs.iter().map(|pair| pair.tie).collect(),
+        dynamics: Dynamics::new(pairs.len()),
+        batches_done: 0,
+        last_saved: Instant::now(),
+        models,
+        pairs,
+        options,
+        saving,
+        progress,
+    };
+    pass.resume()?;
+    while pass.dynamics.n_epochs < options.epochs || pass.batches_done > 0 {
+        pass.epoch()?;
+        pass.save()?;
+    }
+    Ok(pass.dynamics)
+}
+
+impl Pass<'_> {
+    /// Goes on from a saved state, if there is one.
+    fn resume(&mut self) -> Result<(), TrainError> {
+        let Some(saving) = &self.saving else {
+            return Ok(());
+        };
+        let Some(state) = TrainState::load(saving.path, saving.key, self.pairs.len())? else {
+            return Ok(());
+        };
+        let epoch = state.dynamics.n_epochs.saturating_sub(1);
+        for (which, (model, state)) in self.models.iter_mut().zip(&state.models).enumerate() {
             model
                 .restore(state)
-                .map_err(|source| failed(0, state_epoch(&dynamics), source))?;
+                .map_err(|source| failed(which, epoch, source))?;
         }
-        dynamics = state.dynamics;
-        progress.advance((pairs.len() * dynamics.n_epochs.min(options.epochs)) as u64);
+        self.dynamics = state.dynamics;
+        self.batches_done = state.batches_done;
+        let interrupted = usize::from(self.batches_done > 0);
+        let whole_epochs = self.dynamics.n_epochs.min(self.options.epochs) - interrupted;
+        let pairs_done = (self.batches_done * self.options.batch_size_pairs).min(self.pairs.len());
+        self.progress
+            .advance((self.pairs.len() * whole_epochs + pairs_done) as u64);
+        Ok(())
     }
-    while dynamics.n_epochs < options.epochs {
+
+    fn save(&mut self) -> Result<(), TrainError> {
+        let Some(saving) = self.saving else {
+            return Ok(());
+        };
+        let epoch = self.dynamics.n_epochs - 1;
+        let models = both(self.models, epoch, |model, _| model.state())?;
+        let state = TrainState {
+            dynamics: self.dynamics.clone(),
+            models,
+            batches_done: self.batches_done,
+        };
+        state.save(saving.path, saving.key)?;
+        self.last_saved = Instant::now();
+        Ok(())
+    }
+
+    /// One epoch, or what an interrupted one left of it.
+    fn epoch(&mut self) -> Result<(), TrainError> {
+        let options = self.options;
+        let epoch = self.dynamics.n_epochs - usize::from(self.batches_done > 0);
         let rate = drop_rate(
             options.noise_rate,
             options.drop_exponent,
-            dynamics.n_epochs,
+            epoch,
             options.ramp_epochs,
         );
-        train_epoch(models, pairs, &ties, options, rate, &mut dynamics, progress)?;
-        if let Some((path, key)) = saved {
-            let [a, b] = both(models, dynamics.n_epochs - 1, |model, _| model.state())?;
-            TrainState::save(path, key, &dynamics, &[a, b])?;
+        let plan = {
+            let previous = (epoch > 0).then(|| PreviousMargins {
+                a: self.dynamics.end(0, epoch - 1),
+                b: self.dynamics.end(1, epoch - 1),
+            });
+            plan_epoch(
+                options.curriculum,
+                options.exchange,
+                previous,
+                &self.ties,
+                epoch,
+                rate,
+                options.seed,
+            )
+        };
+        if self.batches_done == 0 {
+            self.dynamics.push_epoch(rate);
         }
-    }
-    Ok(dynamics)
-}
-
-fn state_epoch(dynamics: &Dynamics) -> usize {
-    dynamics.n_epochs.saturating_sub(1)
-}
-
-fn train_epoch(
-    models: &mut [Box<dyn RewardModel>; 2],
-    pairs: &[TrainPair],
-    ties: &[u64],
-    options: &PassOptions,
-    rate: f64,
-    dynamics: &mut Dynamics,
-    progress: &dyn Progress,
-) -> Result<(), TrainError> {
-    let epoch = dynamics.n_epochs;
-    let plan = {
-        let previous = (epoch > 0).then(|| PreviousMargins {
-            a: dynamics.end(0, epoch - 1),
-            b: dynamics.end(1, epoch - 1),
-        });
-        plan_epoch(
-            options.curriculum,
-            options.exchange,
-            previous,
-            ties,
-            epoch,
-            rate,
-            options.seed,
-        )
-    };
-    let span = {
-        let epoch = dynamics.push_epoch(rate);
-        dynamics.span(epoch)
-    };
-    let n_batches = pairs.len().div_ceil(options.batch_size_pairs).max(1);
-    for (number, batch) in plan.order.chunks(options.batch_size_pairs).enumerate() {
-        let margins = both(models, epoch, |model, which| {
-            model.margins(&texts_of(pairs, batch, which))
-        })?;
-        for (recorded, margins) in dynamics.models.iter_mut().zip(&margins) {
-            for (&i, &margin) in batch.iter().zip(margins) {
-                recorded.margin_online[span.start + i as usize] = margin;
-            }
-        }
-        let kept = select_batch(
-            &plan.in_stage,
-            plan.selection.as_ref(),
-            batch,
-            ties,
-            &margins,
-            options,
-            rate,
-        );
-        for (recorded, kept) in dynamics.models.iter_mut().zip(&kept) {
-            for &i in kept {
-                recorded.selected[span.start + i as usize] = true;
-            }
-        }
-        let done = progress_of_pass(epoch, number, n_batches, options.epochs);
-        let learning_rate = options.learning_rate * options.schedule.factor(done);
-        both(models, epoch, |model, which| {
-            let own = texts_of(pairs, &kept[which], which);
-            if own.is_empty() {
-                return Ok(());
-            }
+        let batches = plan.order.chunks(options.batch_size_pairs);
+        let n_batches = batches.len().max(1);
+        for (number, batch) in batches.enumerate().skip(self.batches_done) {
+            let update = epoch * n_batches + number;
+            let total = options.epochs * n_batches;
+            let factor = options.schedule.factor(update, total, options.warmup);
             #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
-            model.train_step(&own, learning_rate as f32).map(drop)
-        })?;
-        progress.advance(batch.len() as u64);
-    }
-    let ends = both(models, epoch, |model, which| {
-        let mut margins = Vec::with_capacity(pairs.len());
-        for chunk in pairs.chunks(EVALUATION_PAIRS) {
-            let texts: Vec<PairTexts> = chunk.iter().map(|pair| pair.texts[which]).collect();
-            margins.extend(model.margins(&texts)?);
+            let learning_rate = (options.learning_rate * factor) as f32;
+            self.batch(epoch, rate, &plan, batch, learning_rate)?;
+            self.progress.advance(batch.len() as u64);
+            self.batches_done = number + 1;
+            let due = |saving: &Saving<'_>| self.last_saved.elapsed() > saving.every;
+            if self.batches_done < n_batches && self.saving.as_ref().is_some_and(due) {
+                self.save()?;
+            }
         }
-        Ok(margins)
-    })?;
-    for (recorded, margins) in dynamics.models.iter_mut().zip(ends) {
-        recorded.margin_end[span.clone()].copy_from_slice(&margins);
+        self.batches_done = 0;
+        let pairs = self.pairs;
+        let ends = both(self.models, epoch, |model, which| {
+            let mut margins = Vec::with_capacity(pairs.len());
+            for chunk in pairs.chunks(EVALUATION_PAIRS) {
+                let texts: Vec<PairTexts> = chunk.iter().map(|pair| pair.texts[which]).collect();
+                margins.extend(model.margins(&texts)?);
+            }
+            Ok(margins)
+        })?;
+        let span = self.dynamics.span(epoch);
+        for (recorded, margins) in self.dynamics.models.iter_mut().zip(ends) {
+            recorded.margin_end[span.clone()].copy_from_slice(&margins);
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-#[expect(clippy::cast_precision_loss, reason = "batches and epochs are few")]
-fn progress_of_pass(epoch: usize, batch: usize, n_batches: usize, epochs: usize) -> f64 {
-    (epoch * n_batches + batch) as f64 / (epochs * n_batches) as f64
+    /// Scores a batch, selects, updates.
+    fn batch(
+        &mut self,
+        epoch: usize,
+        rate: f64,
+        plan: &EpochPlan,
+        batch: &[u32],
+        learning_rate: f32,
+    ) -> Result<(), TrainError> {
+        let (pairs, options) = (self.pairs, self.options);
+        let keeps_all = plan.selection.is_none()
+            && (options.exchange == Exchange::Independent
+                || keep_count(batch.len(), rate) == batch.len())
+            && batch.iter().all(|&i| plan.in_stage[i as usize]);
+        let margins;
+        let kept;
+        if keeps_all {
+            // an update sees the margins before it anyway: no need to score first
+            margins = both(self.models, epoch, |model, which| {
+                let step = model.train_step(&texts_of(pairs, batch, which), learning_rate)?;
+                Ok(step.margins)
+            })?;
+            kept = [batch.to_vec(), batch.to_vec()];
+        } else {
+            margins = both(self.models, epoch, |model, which| {
+                model.margins(&texts_of(pairs, batch, which))
+            })?;
+            kept = select_batch(plan, batch, &self.ties, &margins, options, rate);
+            both(self.models, epoch, |model, which| {
+                let own = texts_of(pairs, &kept[which], which);
+                if own.is_empty() {
+                    return Ok(());
+                }
+                model.train_step(&own, learning_rate).map(drop)
+            })?;
+        }
+        let start = self.dynamics.span(epoch).start;
+        for ((recorded, margins), kept) in self.dynamics.models.iter_mut().zip(&margins).zip(&kept)
+        {
+            for (&i, &margin) in batch.iter().zip(margins) {
+                recorded.margin_online[start + i as usize] = margin;
+            }
+            for &i in kept {
+                recorded.selected[start + i as usize] = true;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Pairs of a batch that each model is updated on.
 fn select_batch(
-    in_stage: &[bool],
-    whole_stage: Option<&Selection>,
+    plan: &EpochPlan,
     batch: &[u32],
     ties: &[u64],
     margins: &[Vec<f32>; 2],
     options: &PassOptions,
     rate: f64,
 ) -> [Vec<u32>; 2] {
-    if let Some(selection) = whole_stage {
+    if let Some(selection) = &plan.selection {
         return [&selection.for_a, &selection.for_b].map(|kept| {
             batch
                 .iter()
@@ -236,7 +326,7 @@ fn select_batch(
         batch
             .iter()
             .zip(kept)
-            .filter(|&(&i, keep)| keep && in_stage[i as usize])
+            .filter(|&(&i, keep)| keep && plan.in_stage[i as usize])
             .map(|(&i, _)| i)
             .collect()
     })
@@ -275,7 +365,7 @@ fn failed(model: usize, epoch: usize, source: RewardError) -> TrainError {
 mod tests {
     use super::*;
     use crate::progress::NoProgress;
-    use crate::reward::ModelState;
+    use crate::reward::{ModelState, StepResult};
 
     /// A linear model over one number per text, trained by plain gradient steps.
     struct Line {
@@ -295,7 +385,7 @@ mod tests {
             &mut self,
             pairs: &[PairTexts],
             learning_rate: f32,
-        ) -> Result<f64, RewardError> {
+        ) -> Result<StepResult, RewardError> {
             let margins = self.margins(pairs)?;
             let mut gradient = 0.0;
             for (&[c, r], margin) in pairs.iter().zip(&margins) {
@@ -304,11 +394,13 @@ mod tests {
             }
             self.weight -= learning_rate * gradient / pairs.len() as f32;
             self.steps += 1;
-            Ok(margins
+            let losses = margins
                 .iter()
-                .map(|&m| crate::tags::signals::loss(f64::from(m)))
-                .sum::<f64>()
-                / pairs.len() as f64)
+                .map(|&m| crate::tags::signals::loss(f64::from(m)));
+            Ok(StepResult {
+                loss: losses.sum::<f64>() / pairs.len() as f64,
+                margins,
+            })
         }
 
         fn state(&self) -> Result<ModelState, RewardError> {
@@ -352,6 +444,7 @@ mod tests {
             epochs: 5,
             batch_size_pairs: 32,
             learning_rate: 0.5,
+            warmup: 0.0,
             schedule: Schedule::Constant,
             exchange: Exchange::PeerReview,
             curriculum,
@@ -387,47 +480,108 @@ mod tests {
     }
 
     #[test]
+    fn the_learning_rate_rises_then_falls() {
+        let factors = |schedule: Schedule, warmup| -> Vec<f64> {
+            (0..10).map(|u| schedule.factor(u, 10, warmup)).collect()
+        };
+        assert_eq!(factors(Schedule::Constant, 0.0), [1.0; 10]);
+        let linear = factors(Schedule::Linear, 0.2);
+        let expected = [0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125];
+        assert_eq!(linear, expected);
+        let cosine = factors(Schedule::Cosine, 0.0);
+        assert!((cosine[5] - 0.5).abs() < 1e-12 && cosine.is_sorted_by(|a, b| a > b));
+    }
+
+    /// Stops the process, so to speak, at an update.
+    struct Killed {
+        model: Box<dyn RewardModel>,
+        updates_left: usize,
+    }
+
+    impl RewardModel for Killed {
+        fn margins(&mut self, pairs: &[PairTexts]) -> Result<Vec<f32>, RewardError> {
+            self.model.margins(pairs)
+        }
+
+        fn train_step(
+            &mut self,
+            pairs: &[PairTexts],
+            learning_rate: f32,
+        ) -> Result<StepResult, RewardError> {
+            self.updates_left = self
+                .updates_left
+                .checked_sub(1)
+                .ok_or_else(|| RewardError::State("killed".into()))?;
+            self.model.train_step(pairs, learning_rate)
+        }
+
+        fn state(&self) -> Result<ModelState, RewardError> {
+            self.model.state()
+        }
+
+        fn restore(&mut self, state: &ModelState) -> Result<(), RewardError> {
+            self.model.restore(state)
+        }
+    }
+
+    fn states(models: &[Box<dyn RewardModel>; 2]) -> Vec<ModelState> {
+        models.iter().map(|model| model.state().unwrap()).collect()
+    }
+
+    #[test]
     fn a_killed_pass_ends_as_one_that_was_not() {
+        for curriculum in [Curriculum::None, Curriculum::Staged] {
+            let options = options(curriculum);
+            let mut whole_models = models();
+            let whole =
+                train_pass(&mut whole_models, &pairs(), &options, None, &NoProgress).unwrap();
+            // 7 updates an epoch: at the start, within, and at the ends of epochs
+            for updates_left in [0, 3, 7, 9, 20, 34] {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("pass.safetensors");
+                let saving = Saving {
+                    path: &path,
+                    key: "key",
+                    every: Duration::ZERO,
+                };
+                let mut killed = models().map(|model| {
+                    let killed = Killed {
+                        model,
+                        updates_left,
+                    };
+                    Box::new(killed) as Box<dyn RewardModel>
+                });
+                train_pass(&mut killed, &pairs(), &options, Some(saving), &NoProgress).unwrap_err();
+                let mut fresh = models();
+                let resumed =
+                    train_pass(&mut fresh, &pairs(), &options, Some(saving), &NoProgress).unwrap();
+                assert_eq!(whole, resumed, "{curriculum:?} {updates_left}");
+                assert_eq!(states(&whole_models), states(&fresh));
+            }
+        }
+    }
+
+    /// A state under another key is another pass: nothing is taken over.
+    #[test]
+    fn a_pass_goes_on_from_its_own_state_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pass.safetensors");
-        let whole = train_pass(
-            &mut models(),
-            &pairs(),
-            &options(Curriculum::Staged),
-            None,
-            &NoProgress,
-        )
-        .unwrap();
         let short = PassOptions {
             epochs: 2,
-            ..options(Curriculum::Staged)
+            ..options(Curriculum::None)
         };
-        train_pass(
-            &mut models(),
-            &pairs(),
-            &short,
-            Some((&path, "key")),
-            &NoProgress,
-        )
-        .unwrap();
-        let resumed = train_pass(
-            &mut models(),
-            &pairs(),
-            &options(Curriculum::Staged),
-            Some((&path, "key")),
-            &NoProgress,
-        )
-        .unwrap();
-        assert_eq!(whole, resumed);
-        // another key is another pass: nothing is taken over
-        let other = train_pass(
-            &mut models(),
-            &pairs(),
-            &short,
-            Some((&path, "other")),
-            &NoProgress,
-        )
-        .unwrap();
-        assert_eq!(other.n_epochs, 2);
+        let mut ends = Vec::new();
+        for key in ["key", "key", "other"] {
+            let saving = Saving {
+                path: &path,
+                key,
+                every: Duration::MAX,
+            };
+            let mut models = models();
+            train_pass(&mut models, &pairs(), &short, Some(saving), &NoProgress).unwrap();
+            ends.push(states(&models));
+        }
+        assert_eq!(ends[0], ends[1]);
+        assert_eq!(ends[0][0].step, ends[2][0].step, "trained once, not twice");
     }
 }

@@ -14,7 +14,15 @@ fn every_shell_knows_every_command() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = test.ok(&["completions", shell]);
         for command in [
-            "run", "tag", "report", "evaluate", "inject", "setup", "doctor",
+            "run",
+            "tag",
+            "report",
+            "evaluate",
+            "inject",
+            "artifacts",
+            "export",
+            "setup",
+            "doctor",
         ] {
             assert!(script.contains(command), "{shell}: {command}");
         }

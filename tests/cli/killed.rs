@@ -14,8 +14,8 @@ const RUN: [&str; 7] = [
     "quick",
     "--quiet",
 ];
-/// One encoded text.
-const DIGEST_BYTES: u64 = 16;
+/// The index entry of one encoded text.
+const ENTRY_BYTES: u64 = 20;
 
 fn prepared(test: CliTest, data: &str) -> CliTest {
     write(&test.path("in.parquet"), &table(data).slice(0, 200), 100);
@@ -69,7 +69,7 @@ fn killed_while_encoding() {
     for name in ["index.bin", "features.f32"] {
         fs::copy(cache.join(name), folder.join(name)).unwrap();
     }
-    let rows = length(&folder.join("index.bin")) / DIGEST_BYTES;
+    let rows = length(&folder.join("index.bin")) / ENTRY_BYTES;
     let cut = |name: &str, bytes: u64| {
         let file = fs::OpenOptions::new()
             .write(true)
@@ -77,14 +77,14 @@ fn killed_while_encoding() {
             .unwrap();
         file.set_len(bytes).unwrap();
     };
-    cut("index.bin", rows / 3 * DIGEST_BYTES + 5);
+    cut("index.bin", rows / 3 * ENTRY_BYTES + 5);
     cut("features.f32", length(&folder.join("features.f32")) / 2 + 3);
     partial.ok(&RUN);
     assert!(
         tags(&partial) == expected,
         "other tags from a partial cache"
     );
-    assert_eq!(length(&folder.join("index.bin")), rows * DIGEST_BYTES);
+    assert_eq!(length(&folder.join("index.bin")), rows * ENTRY_BYTES);
 }
 
 #[test]

@@ -5,10 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod all_data;
+mod artifacts;
 mod completions;
 mod doctor;
 mod errors;
 mod evaluate;
+mod fine_tune;
 mod harness;
 mod hostile;
 mod inject;

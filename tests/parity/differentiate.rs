@@ -8,7 +8,7 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
 use prefclean::graph::builder::Builder;
 use prefclean::graph::differentiate::differentiate;
-use prefclean::graph::proto::{DimProto, DimValue, ModelProto, TensorProto, elem};
+use prefclean::graph::proto::{DimProto, DimValue, ModelProto, TensorProto, ValueInfoProto, elem};
 
 use crate::runtime::session;
 
@@ -182,23 +182,7 @@ pub fn check(
     let (scalar, name) = with_scalar(&subject.model, &subject.y, &dims, &weights);
     let differentiated = differentiate(&scalar, &name, wanted)
         .unwrap_or_else(|error| panic!("{what}: {error} {:?}", error.hint()));
-    let mut backward = differentiated.model.clone();
-    let graph = backward.graph.as_mut().unwrap();
-    graph.output.clear();
-    let mut outputs = Vec::new();
-    for (i, gradient) in differentiated.gradients.iter().enumerate() {
-        // two inputs may have one gradient, and an output is no input
-        let output = format!("gradient.{i}");
-        let mut identity = Builder::new("");
-        identity.op_to("", "Identity", &[gradient], &[&output], &[]);
-        graph.node.extend(identity.finish().graph.unwrap().node);
-        graph.output.push(prefclean::graph::proto::ValueInfoProto {
-            name: output.clone(),
-            r#type: None,
-            doc_string: String::new(),
-        });
-        outputs.push(output);
-    }
+    let (backward, outputs) = with_outputs(differentiated.model.clone(), &differentiated.gradients);
     let mut backward = session(environment, &backward.to_bytes(), 1);
     let gradients = run(&mut backward, &subject.feeds, &outputs);
 
@@ -242,6 +226,32 @@ pub fn check(
         }
     }
     differentiated.model
+}
+
+/// A model whose only outputs are the values given, and the outputs' names.
+pub fn with_outputs(mut model: ModelProto, values: &[String]) -> (ModelProto, Vec<String>) {
+    let graph = model.graph.as_mut().unwrap();
+    graph.output.clear();
+    let mut outputs = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        // two parameters may have one gradient, and an output is no input
+        let output = format!("gradient.{i}");
+        let mut identity = Builder::new("");
+        identity.op_to("", "Identity", &[value], &[&output], &[]);
+        graph.node.extend(identity.finish().graph.unwrap().node);
+        graph.output.push(untyped(&output));
+        outputs.push(output);
+    }
+    (model, outputs)
+}
+
+/// An output whose type the runtime finds out.
+fn untyped(name: &str) -> ValueInfoProto {
+    ValueInfoProto {
+        name: name.to_owned(),
+        r#type: None,
+        doc_string: String::new(),
+    }
 }
 
 /// The model with the weighted sum of a value added to it.
@@ -311,16 +321,8 @@ impl Case<'_> {
         }
         let y = (self.build)(&mut builder);
         let mut model = builder.finish();
-        model
-            .graph
-            .as_mut()
-            .unwrap()
-            .output
-            .push(prefclean::graph::proto::ValueInfoProto {
-                name: y.clone(),
-                r#type: None,
-                doc_string: String::new(),
-            });
+        let graph = model.graph.as_mut().unwrap();
+        graph.output.push(untyped(&y));
         let feeds = self
             .feeds
             .iter()

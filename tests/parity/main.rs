@@ -10,6 +10,7 @@ mod checkpoints;
 mod differentiate;
 mod heads;
 mod lowering;
+mod make;
 mod models;
 mod runtime;
 mod training;

@@ -54,10 +54,12 @@ def models(options, train):
             [options.training_python, HERE / "onnxruntime_training.py", here, *size],
         "PyTorch eager": [*torch, "--attention", "eager"],
         "PyTorch sdpa": [*torch, "--attention", "sdpa"],
-        "prefclean": [options.program, "--artifacts", here, *size],
+        "prefclean, 1.19.2's artifacts": [options.program, "--artifacts", here, *size],
+        "prefclean, own artifacts":
+            [options.program, "--forward", options.work / "forward.onnx", "--train", train, *size],
     }
-    if train == "head" or train.startswith("last:"):
-        peers["prefclean, frozen part cached"] = [*peers["prefclean"], "--cache"]
+    if train.startswith("last:"):
+        peers["prefclean, frozen part cached"] = [*peers["prefclean, own artifacts"], "--cache"]
     return peers
 
 

@@ -162,6 +162,18 @@ impl Head {
         self.artifacts.parameters()
     }
 
+    /// The head as artifacts.
+    #[must_use]
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.artifacts
+    }
+
+    /// The head as artifacts, taken apart.
+    #[must_use]
+    pub fn into_artifacts(self) -> Artifacts {
+        self.artifacts
+    }
+
     /// The head for features `width` wide, with `hidden` units where it has a hidden layer, and new
     /// initial values drawn from `seed`: weights uniform within `1 / sqrt(inputs)` of 0, scales of
     /// layer norms 1, biases 0, and the weights that give the reward 0, so that a head begins without

@@ -94,6 +94,7 @@ impl<'a> Backward<'a> {
 
     /// Adds a part of the gradient of a forward value.
     pub(super) fn add_part(&mut self, value: &str, part: String) {
+        let value = self.shapes.original(value);
         self.parts.entry(value.to_owned()).or_default().push(part);
     }
 
@@ -115,6 +116,9 @@ impl<'a> Backward<'a> {
     /// Output `index` of a forward node, which is made to have one.
     pub(super) fn forward_output(&mut self, call: &Call<'_>, index: usize) -> String {
         let node = call.node;
+        if let Some(output) = node.output_at(index) {
+            return output.to_owned();
+        }
         let outputs = self
             .extended
             .entry(call.position)

@@ -1,6 +1,6 @@
 //! Which nodes lie between parameters and the scalar.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::super::GraphError;
 use super::super::builder::Builder;
@@ -14,6 +14,8 @@ pub(super) struct Path<'a> {
     pub(super) nodes: Vec<usize>,
     /// Values that depend on a parameter.
     reached: HashSet<&'a str>,
+    /// Those of them that its nodes make, with the position of the node.
+    pub(super) made: HashMap<&'a str, usize>,
 }
 
 impl<'a> Path<'a> {
@@ -65,6 +67,7 @@ impl<'a> Path<'a> {
         let mut path = Self {
             nodes: Vec::new(),
             reached: with_respect_to.iter().map(String::as_str).collect(),
+            made: HashMap::new(),
         };
         for node in &graph.node {
             if path.wanted(node).contains(&true) || path.captures(node) {
@@ -91,6 +94,11 @@ impl<'a> Path<'a> {
             }
         }
         path.nodes.reverse();
+        for &position in &path.nodes {
+            let outputs = graph.node[position].output.iter().map(String::as_str);
+            let reached = outputs.filter(|name| path.reached.contains(name));
+            path.made.extend(reached.map(|name| (name, position)));
+        }
         path
     }
 
@@ -201,28 +209,44 @@ pub(super) fn check_order(graph: &GraphProto) -> Result<(), GraphError> {
     Ok(())
 }
 
-/// Keeps a builder from using any name of a graph, those of subgraphs included.
+/// Keeps a builder from using any name of a graph, those of subgraphs included, and from calling a
+/// node as one is called already.
 pub(super) fn reserve_names(builder: &mut Builder, graph: &GraphProto) {
     builder.reserve(known_values(graph));
+    let nodes = graph.node.iter();
+    builder.reserve(nodes.filter_map(|node| node.name.strip_suffix("_node")));
     for inner in graph.node.iter().flat_map(subgraphs) {
         reserve_names(builder, inner);
     }
 }
 
-/// Drops the nodes and constants that no gradient depends on.
+/// Drops the nodes and constants that no gradient depends on, and puts the last node of each gradient
+/// at the end, those of the deepest parameters first.
+///
+/// A runtime that goes back from the last node, as ONNX Runtime does, then makes the gradients of the
+/// last layer before those of the layer below, and frees what each layer kept as it goes.
 pub(super) fn only_needed(
     graph: GraphProto,
     gradients: &[String],
 ) -> (Vec<NodeProto>, Vec<TensorProto>) {
+    let last: HashSet<&str> = gradients.iter().map(String::as_str).collect();
     let mut needed: HashSet<String> = gradients.iter().cloned().collect();
-    let mut kept = Vec::with_capacity(graph.node.len());
+    let mut read = HashSet::new();
+    let (mut kept, mut ends) = (Vec::with_capacity(graph.node.len()), Vec::new());
     for node in graph.node.into_iter().rev() {
         if node.output.iter().any(|name| needed.contains(name)) {
             needed.extend(node.input.iter().cloned());
-            kept.push(node);
+            read.extend(node.input.iter().cloned());
+            let is_end = |name: &String| last.contains(name.as_str()) && !read.contains(name);
+            if node.output.iter().all(is_end) {
+                ends.push(node);
+            } else {
+                kept.push(node);
+            }
         }
     }
     kept.reverse();
+    kept.extend(ends);
     let mut constants = graph.initializer;
     constants.retain(|tensor| needed.contains(&tensor.name));
     (kept, constants)

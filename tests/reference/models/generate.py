@@ -81,6 +81,9 @@ def parameters(model):
 def generate(forward, folder, frozen=(), clip=None, sgd=False, weight_decay=None,
              known_lengths=True):
     model = prepared(onnx.load(forward), known_lengths)
+    for operators in model.opset_import:
+        # the newest that 1.19.2 knows; what is used here means the same in 22
+        operators.version = min(operators.version, 21)
     names = parameters(model)
     trained = [n for n in names if not n.startswith(tuple(frozen))] if frozen else names
     if sgd:

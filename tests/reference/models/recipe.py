@@ -2,18 +2,18 @@
 
 import numpy as np
 
-PAIRS, STEPS, RATE = 4, 50, 1e-3
-VOCABULARY, PAD = 32, 1
+PAIRS, TOKENS, VOCABULARY, PAD = 4, 9, 32, 1
+STEPS, RATE = 50, 1e-3
 
 
-def batch(step):
+def batch(step, pairs=PAIRS, tokens=TOKENS, vocabulary=VOCABULARY):
     """Token ids and attention mask, [rows, tokens]: row 2i is the chosen text of pair i, row 2i+1
     the rejected one. The length of the batch and of each text vary with the step."""
-    rows, tokens = 2 * PAIRS, 9 + step % 3
+    rows, tokens = 2 * pairs, tokens + step % 3
     row, place = np.meshgrid(np.arange(rows), np.arange(tokens), indexing="ij")
     mixed = (row + 1) * 7919 + (place + 1) * 104_729 + (row + 1) * (place + 3) * 613 + step * 15_485
     mixed %= 2003
-    ids = 2 + mixed % (VOCABULARY - 2)
+    ids = 2 + mixed % (vocabulary - 2)
     # chosen texts have more of the first tokens, so that there is something to learn
     ids = np.where((row % 2 == 0) & (place % 3 == 0), 2 + mixed % 12, ids)
     mask = place < tokens - (row * 3 + step) % 5

@@ -20,7 +20,7 @@ import numpy as np
 import onnx
 
 from generate import FILES, ROOT, generate  # first: makes onnxruntime.training importable
-from recipe import PAIRS, RATE, STEPS, batch, inputs
+from recipe import PAIRS, RATE, STEPS, TOKENS, VOCABULARY, batch, inputs
 import onnxruntime
 from onnxruntime.training.api import CheckpointState, Module, Optimizer
 
@@ -31,7 +31,8 @@ CASES = {
     name: (name, {}) for name in (
         "bert", "bert-opset14", "bert-opset20", "bert-shared", "roberta", "distilbert",
         "deberta-v3", "modernbert", "mpnet", "gpt2", "llama", "qwen2",
-        "built-opset17", "built-opset18", "built-opset19", "built-opset20", "built-opset21")
+        "built-opset13", "built-opset17", "built-opset18", "built-opset19", "built-opset20",
+        "built-opset21", "built-opset22")
 } | {
     "built-decay-clip": ("built-opset17", {"weight_decay": 0.01, "clip": 0.5}),
     "built-sgd": ("built-opset17", {"sgd": True}),
@@ -84,14 +85,15 @@ def ranges(mask):
     return edges.reshape(-1, 2).tolist()
 
 
-def train(folder, out, description):
+def train(folder, out, forward, rate=RATE, **sizes):
+    """50 steps; writes the reference and gives the losses and the noise."""
     state, module = module_of(folder)
     order = [n for n in module.input_names() if n in ("input_ids", "attention_mask")]
     optimizer = Optimizer(folder / "optimizer_model.onnx", module)
-    optimizer.set_learning_rate(RATE)
+    optimizer.set_learning_rate(rate)
     losses, largest, peak = [], {}, 0.0
     for step in range(STEPS):
-        losses.append(float(module(*inputs(batch(step), order))))
+        losses.append(float(module(*inputs(batch(step, **sizes), order))))
         for name, gradient in gradients_of(state).items():
             size = np.abs(gradient)
             peak = max(peak, float(size.max()))
@@ -100,8 +102,9 @@ def train(folder, out, description):
         module.lazy_reset_grad()
     CheckpointState.save_checkpoint(state, out / "final.checkpoint", include_optimizer_state=False)
     noise = {name: ranges((size > 0) & (size < 1e-6 * peak)) for name, size in sorted(largest.items())}
-    document = description | {
-        "steps": STEPS, "pairs": PAIRS, "learning_rate": RATE, "losses": losses,
+    sizes = {"pairs": PAIRS, "tokens": TOKENS, "vocabulary": VOCABULARY} | sizes
+    document = sizes | {
+        "forward": forward, "learning_rate": rate, "losses": losses,
         "noise": {name: found for name, found in noise.items() if found}}
     (out / "reference.json").write_text(json.dumps(document) + "\n")
     return losses, document["noise"]
@@ -129,7 +132,7 @@ def one(target, name):
             (out / file).write_bytes((folder / file).read_bytes())
         if wrong:
             return
-        losses, noise = train(folder, out, {"forward": model})
+        losses, noise = train(folder, out, model)
     own = sorted({n.op_type for n in training.graph.node if n.domain == "com.microsoft"})
     sys.stdout.write(f"{name}: {losses[0]:.6f} -> {losses[-1]:.6f}; {', '.join(own)}\n"
                      f"  noise: {', '.join(noise)}\n")
@@ -147,4 +150,5 @@ def main():
             sys.stdout.write(f"{name}: no reference\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,9 @@ use crate::graph::proto::{
 /// Outputs of exports that hold the state of every token.
 const TOKEN_STATES: [&str; 3] = ["last_hidden_state", "token_embeddings", "hidden_states"];
 
+/// Largest width of features and of states.
+const MAX_WIDTH: usize = 1 << 20;
+
 /// What a forward model gives for each row of its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gives {
@@ -161,7 +164,7 @@ fn kind_of(graph: &GraphProto, value: &ValueInfoProto) -> Option<Gives> {
         size_of(last)
             .or_else(|| width_before(graph, &value.name))
             .and_then(|size| usize::try_from(size).ok())
-            .filter(|&size| size > 0)
+            .filter(|size| (1..=MAX_WIDTH).contains(size))
     };
     match dims(value)? {
         [_] => Some(Gives::Reward),

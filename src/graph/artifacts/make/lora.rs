@@ -86,6 +86,15 @@ fn pair(
     random: &mut Normal,
 ) -> Result<[Parameter; 2], GraphError> {
     let rank = i64::try_from(rank).unwrap_or(i64::MAX);
+    if rank > from.min(to) {
+        return Err(GraphError::Forward {
+            what: format!(
+                "`{weight}` maps {from} features to {to}: a product of rank {rank} beside it \
+                 would be larger than itself"
+            ),
+            hint: "take a lower rank, or a pattern that leaves this weight out",
+        });
+    }
     let count = |dims: &[i64]| {
         crate::graph::element_count(dims)
             .ok_or_else(|| GraphError::Unsupported(format!("a product of rank {rank}")))
@@ -155,6 +164,10 @@ pub(super) fn merge(graph: &mut GraphProto) -> Result<(), GraphError> {
         [scale] => *scale,
         _ => return Err(GraphError::Malformed(format!("`{SCALE}` is not a number"))),
     };
+    let mut readers: HashMap<&str, &NodeProto> = HashMap::new();
+    for node in graph.node.iter().rev() {
+        readers.extend(node.input.iter().map(|input| (input.as_str(), node)));
+    }
     let mut merged = Vec::new();
     for weight in &weights {
         let (a, b) = (
@@ -162,7 +175,7 @@ pub(super) fn merge(graph: &mut GraphProto) -> Result<(), GraphError> {
             tensor(&format!("{weight}{UP}"))?,
         );
         let target = tensor(weight)?;
-        let transposed = is_transposed(graph, weight, target, b);
+        let transposed = is_transposed(&readers, target, b);
         merged.push((index[weight], sum(target, a, b, scale, transposed)?));
     }
     for (at, tensor) in merged {
@@ -174,35 +187,29 @@ pub(super) fn merge(graph: &mut GraphProto) -> Result<(), GraphError> {
 }
 
 /// Whether a weight is `[outputs, inputs]`: told by its reader where it is square.
-fn is_transposed(graph: &GraphProto, weight: &str, target: &TensorProto, up: &TensorProto) -> bool {
-    let (rows, columns) = match target.dims.as_slice() {
-        [rows, columns] => (*rows, *columns),
-        _ => return false,
-    };
-    if rows != columns {
-        return up.dims.last() != Some(&columns);
+fn is_transposed(
+    readers: &HashMap<&str, &NodeProto>,
+    weight: &TensorProto,
+    up: &TensorProto,
+) -> bool {
+    match weight.dims.as_slice() {
+        [rows, columns] if rows == columns => {}
+        dims => return up.dims.last() != dims.last(),
     }
     let mut flips = false;
-    let mut name = weight;
-    loop {
-        let reader = graph
-            .node
-            .iter()
-            .find(|n| n.input.iter().any(|i| i == name));
-        match reader {
-            Some(node) if node.op_type == "Transpose" => {
-                flips = !flips;
-                name = node.output.first().map_or("", String::as_str);
-            }
-            Some(node) if node.op_type == "Identity" => {
-                name = node.output.first().map_or("", String::as_str);
-            }
-            Some(node) if node.op_type == "Gemm" => {
-                return flips != (node.int("transB", 0) != 0);
-            }
-            _ => return flips,
+    let mut reader = readers.get(weight.name.as_str());
+    // a view or two, then the product
+    for _ in 0..8 {
+        let Some(node) = reader else { break };
+        match node.op_type.as_str() {
+            "Transpose" => flips = !flips,
+            "Identity" => {}
+            "Gemm" => return flips != (node.int("transB", 0) != 0),
+            _ => break,
         }
+        reader = node.output_at(0).and_then(|output| readers.get(output));
     }
+    flips
 }
 
 /// `weight + scale * a b`, or its transpose.

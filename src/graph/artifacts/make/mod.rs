@@ -7,6 +7,7 @@
 
 mod assemble;
 mod compose;
+mod cut;
 mod export;
 mod forward;
 mod lora;
@@ -21,10 +22,14 @@ mod random;
 mod summary;
 mod train;
 
+#[cfg(test)]
+mod tests;
+
 pub use compose::{
     ComposeOptions, Composed, FEATURES_MEAN, FEATURES_SCALE, HEAD_WEIGHT, HeadStart, REWARD,
     Standardisation, compose,
 };
+pub use cut::{Cut, STATES, cut};
 pub use export::export;
 pub use forward::{ForwardModel, Gives};
 pub use loss::{Correction, LossOptions, TARGET_MARGIN, WEIGHT};

@@ -32,10 +32,14 @@ pub(super) fn place(graph: &GraphProto, found: &mut [Found], linear: &[Linear]) 
     let before = before(graph, &named, last);
     let behind = behind(graph, &named);
     let biases = biases(graph);
+    let mut nameless: HashMap<String, &mut Found> = found
+        .iter_mut()
+        .filter(|f| is_nameless(f))
+        .map(|f| (f.name.clone(), f))
+        .collect();
     for product in linear {
         let node = &graph.node[product.node];
-        let at = found.iter().position(|f| f.name == product.weight);
-        let Some(weight) = at.map(|at| &mut found[at]).filter(|f| is_nameless(f)) else {
+        let Some(weight) = nameless.get_mut(&product.weight) else {
             continue;
         };
         let output = node.output_at(0).unwrap_or_default();

@@ -62,7 +62,8 @@ fn refuse_quantized(graph: &GraphProto) -> Result<(), GraphError> {
 }
 
 fn refuse_other_floats(graph: &GraphProto) -> Result<(), GraphError> {
-    for tensor in graph.initializer.iter().filter(|t| !t.dims.is_empty()) {
+    let large = |t: &&TensorProto| crate::graph::element_count(&t.dims).is_none_or(|n| n > 64);
+    for tensor in graph.initializer.iter().filter(large) {
         let other = OTHER_FLOATS.iter().find(|(e, _)| *e == tensor.data_type);
         if let Some((_, name)) = other {
             return Err(GraphError::Forward {

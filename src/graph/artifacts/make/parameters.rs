@@ -247,7 +247,8 @@ impl Parameters {
                        which names nodes after modules",
             });
         }
-        let first = self.layers.iter().rev().nth(wanted - 1);
+        let before = wanted.saturating_sub(1);
+        let first = self.layers.iter().rev().nth(before);
         first.copied().ok_or_else(|| GraphError::Forward {
             what: format!(
                 "`last:{wanted}`: the model has {} layers",

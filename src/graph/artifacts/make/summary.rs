@@ -1,5 +1,6 @@
 //! What of a model trains, part by part.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -62,7 +63,7 @@ impl Composed {
     /// all trains, or nothing, are one part.
     #[must_use]
     pub fn parts(&self) -> Vec<Part> {
-        let mut single: Vec<Part> = Vec::new();
+        let mut single: BTreeMap<PartName, Part> = BTreeMap::new();
         for (parameter, place) in self.parameters.iter().zip(&self.places) {
             let (weight, end) = lora::factor_of(&parameter.name);
             let name = match place {
@@ -74,24 +75,18 @@ impl Composed {
                 Place::Head => PartName::Head,
             };
             let numbers = parameter.data.len() as u64;
-            let at = single.iter().position(|part| part.name == name);
-            let at = at.unwrap_or_else(|| {
-                single.push(Part {
-                    name,
-                    parameters: 0,
-                    numbers: 0,
-                    trainable: 0,
-                });
-                single.len() - 1
+            let part = single.entry(name).or_insert(Part {
+                name,
+                parameters: 0,
+                numbers: 0,
+                trainable: 0,
             });
-            let part = &mut single[at];
             part.parameters += 1;
             part.numbers += numbers;
             part.trainable += if parameter.trainable { numbers } else { 0 };
         }
-        single.sort_by_key(|part| part.name);
         let mut parts: Vec<Part> = Vec::new();
-        for part in single {
+        for part in single.into_values() {
             match (parts.last_mut(), part.name) {
                 (Some(before), PartName::Layers(_, last))
                     if matches!(before.name, PartName::Layers(..))

@@ -10,8 +10,8 @@ use super::{Around, is_vector};
 /// Cubic coefficient of the tanh approximation of GELU.
 const GELU_CUBIC: f32 = 0.044_715;
 
-/// Most factors of a product that are looked at.
-const MAX_FACTORS: usize = 8;
+/// Most values that are looked at for the factors of a product.
+const MAX_LOOKS: usize = 16;
 
 /// Writes the operator whose last node this is, if it is one.
 pub(super) fn fused(around: &Around<'_>, node: &NodeProto, b: &mut Builder) -> bool {
@@ -82,9 +82,11 @@ impl<'a> Around<'a> {
     {
         let (mut number, mut others) = (1.0, Vec::new());
         let mut open = vec![value];
+        let mut looks = 0;
         while let Some(value) = open.pop() {
+            looks += 1;
             let inputs = |node: &'a NodeProto| node.input_at(0).zip(node.input_at(1));
-            if others.len() + open.len() > MAX_FACTORS {
+            if looks > MAX_LOOKS {
                 others.push(value);
             } else if let Some(constant) = self.shapes.float(value) {
                 number *= constant;

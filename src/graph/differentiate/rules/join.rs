@@ -107,10 +107,12 @@ pub(super) fn concat(w: &mut Backward<'_>, call: &Call<'_>) -> Result {
             Length::Number(number) => Some(*number),
             Length::Value(_) => None,
         };
-        let start = lengths[..index].iter().map(number).sum::<Option<i64>>();
+        let start = lengths[..index]
+            .iter()
+            .try_fold(0_i64, |sum, length| sum.checked_add(number(length)?));
         let end = start
             .zip(number(&lengths[index]))
-            .map(|(start, length)| start + length);
+            .and_then(|(start, length)| start.checked_add(length));
         let end = end.or((index + 1 == parts.len()).then_some(i64::MAX));
         if let Some((start, end)) = start.zip(end) {
             let [start, end, axis] = [start, end, axis].map(|number| w.b.ints(&[number]));

@@ -150,6 +150,13 @@ pub(super) fn is_differentiable(node: &NodeProto, index: usize) -> bool {
     }
 }
 
+/// Every operator with a rule, and those without a slope.
+#[cfg(test)]
+pub(super) fn operators() -> Vec<&'static str> {
+    let named = RULES.iter().map(|(name, ..)| *name);
+    named.chain(FLAT.iter().copied()).collect()
+}
+
 /// The rule for a node.
 pub(super) fn rule(node: &NodeProto) -> Result<Rule, GraphError> {
     find(node).map(|(.., rule)| *rule).ok_or_else(|| {

@@ -15,11 +15,17 @@ mod infer;
 mod moves;
 mod size;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use infer::{broadcast, index_of};
 pub(super) use size::Size;
 
 /// Most integers of a value whose contents are followed.
 const MAX_CONTENTS: usize = 64;
+
+/// Longest name of a size that is followed.
+const MAX_NAME_BYTES: usize = 64;
 
 /// A dimension; `None` is unknown.
 pub(super) type Dim = Option<Size>;
@@ -50,6 +56,8 @@ impl Facts {
 pub(super) struct Shapes<'a> {
     facts: HashMap<&'a str, Facts>,
     constants: HashMap<&'a str, &'a TensorProto>,
+    /// Names of copies, each with the name of what it copies.
+    copies: HashMap<String, String>,
     nothing: Facts,
 }
 
@@ -75,8 +83,9 @@ impl<'a> Shapes<'a> {
     }
 
     fn constant(&mut self, name: &'a str, tensor: &'a TensorProto) {
-        let dims = tensor.dims.iter().map(|&dim| Size::known(dim)).collect();
-        let mut facts = Facts::new(Some(tensor.data_type), Some(dims));
+        let sizes = tensor.dims.iter().map(|&dim| Size::known(dim)).collect();
+        let possible = tensor.dims.iter().all(|&dim| dim >= 0);
+        let mut facts = Facts::new(Some(tensor.data_type), possible.then_some(sizes));
         facts.contents = small_integers(tensor);
         self.facts.insert(name, facts);
         self.constants.insert(name, tensor);
@@ -117,7 +126,17 @@ impl<'a> Shapes<'a> {
 
     /// What is known of a value.
     pub(super) fn facts(&self, name: &str) -> &Facts {
-        self.facts.get(name).unwrap_or(&self.nothing)
+        self.facts.get(self.original(name)).unwrap_or(&self.nothing)
+    }
+
+    /// Says which values are copies: new names with the old.
+    pub(super) fn add_copies(&mut self, copies: Vec<(String, String)>) {
+        self.copies.extend(copies);
+    }
+
+    /// The value that another is a copy of, or the value itself.
+    pub(super) fn original<'n>(&'n self, name: &'n str) -> &'n str {
+        self.copies.get(name).map_or(name, String::as_str)
     }
 
     /// The dimensions of a value, when its rank is known.
@@ -165,7 +184,9 @@ fn declared(value: &ValueInfoProto) -> Facts {
     };
     let dim = |dim: &DimProto| match &dim.value {
         Some(DimValue::Size(size)) if *size >= 0 => Size::known(*size),
-        Some(DimValue::Name(name)) if !name.is_empty() => Some(Size::named(name)),
+        Some(DimValue::Name(name)) if (1..=MAX_NAME_BYTES).contains(&name.len()) => {
+            Some(Size::named(name))
+        }
         _ => None,
     };
     let dims = tensor.shape.as_ref();

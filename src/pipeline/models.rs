@@ -1,0 +1,316 @@
+//! The two models of a pass, made anew from a seed: heads over features, or encoders that train.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::PipelineError;
+use super::config::{ModelConfig, Pool, RunConfig};
+use super::training::derive;
+use crate::graph::artifacts::make::{
+    self, ComposeOptions, Composed, Cut, ForwardModel, HeadStart, Standardisation, Train, compose,
+    cut,
+};
+use crate::graph::artifacts::{Artifacts, Head};
+use crate::graph::backbone::training_forward;
+use crate::graph::lower::moment_names;
+use crate::graph::optimizer::{AdamWSettings, OptimizerSettings};
+use crate::progress::Progress;
+use crate::reward::trainer::{GraphTrainer, HostTrainer, Trainer};
+use crate::reward::{
+    Device, Encoder, ExecutionDevice, FeatureStore, Features, HeadModel, ModelState, RewardModel, Runtime,
+    TokenModel, View, encode_texts,
+};
+use crate::setup::ModelFolder;
+use crate::tokens::Texts;
+
+/// What models are made from.
+pub struct Models<'a> {
+    /// The runtime.
+    pub runtime: &'static Runtime,
+    /// Settings.
+    pub config: &'a RunConfig,
+    /// Artifacts of each model's head.
+    pub heads: [Head; 2],
+    /// Features of each model's texts.
+    pub features: [Arc<Features>; 2],
+    /// Each model's backbone.
+    pub folders: [&'a ModelFolder; 2],
+    /// Texts of each model.
+    pub texts: [Arc<Texts>; 2],
+    /// Encoders of which layers train; `None` where only heads do.
+    pub encoders: Option<[Arc<TunedEncoder>; 2]>,
+    /// Where each model runs.
+    pub devices: [ExecutionDevice; 2],
+    /// Threads of one model.
+    pub threads: usize,
+}
+
+/// An encoder of which layers train.
+pub struct TunedEncoder {
+    forward: ForwardModel,
+    width: usize,
+    /// What the frozen layers make of each text's tokens, where they are cached.
+    states: Option<Arc<Features>>,
+}
+
+/// How the states of frozen layers are cached.
+pub struct StateCache<'a> {
+    /// The cache folder.
+    pub folder: &'a Path,
+    /// Names backbone and device kind.
+    pub key: &'a str,
+    /// Most bytes of states.
+    pub most_bytes: u64,
+}
+
+impl TunedEncoder {
+    /// Reads a backbone, and runs its frozen layers over the texts where that saves work and fits the
+    /// cache.
+    ///
+    /// # Errors
+    /// When the backbone cannot be read, has no layers of that number, or the runtime or cache fails.
+    #[expect(clippy::too_many_arguments, reason = "called once")]
+    pub fn prepare(
+        folder: &ModelFolder,
+        width: usize,
+        train: &Train,
+        texts: &Texts,
+        n_pairs: usize,
+        cache: &StateCache<'_>,
+        place: (&'static Runtime, Device, usize),
+        progress: &dyn Progress,
+    ) -> Result<Self, PipelineError> {
+        let forward = ForwardModel::new(training_forward(&folder.path)?, None)?;
+        let mut encoder = Self {
+            forward,
+            width,
+            states: None,
+        };
+        let options = ComposeOptions {
+            train: train.clone(),
+            ..ComposeOptions::default()
+        };
+        let composed = compose(encoder.forward.clone(), &options)?;
+        let Some(Cut { frozen, .. }) = cut(&composed, width) else {
+            return Ok(encoder);
+        };
+        drop(composed);
+        let tokens: u64 = (0..texts.len())
+            .map(|i| texts.n_tokens(u32::try_from(i).expect("text indices are 32-bit")) as u64)
+            .sum();
+        let bytes = tokens * width as u64 * 4;
+        if bytes > cache.most_bytes {
+            progress.note(&format!(
+                "states of the frozen layers would take {:.1} GiB of cache, `fine_tuning.cache_gib` is less: \
+                 they are computed anew in each call",
+                gib(bytes)
+            ));
+            return Ok(encoder);
+        }
+        let onnx = frozen.to_bytes();
+        let digest = blake3::hash(&onnx).to_hex();
+        let key = format!("{}-states-{}", cache.key, &digest[..16]);
+        let store = FeatureStore::open(cache.folder, &key, width)?;
+        let (runtime, device, threads) = place;
+        let frozen_part = || Encoder::new(runtime, &onnx, width, device, threads);
+        let stage = "frozen layers";
+        let (states, _) = encode_texts(texts, n_pairs, store, frozen_part, stage, progress)?;
+        encoder.states = Some(Arc::new(states));
+        Ok(encoder)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a size for people")]
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / (1u64 << 30) as f64
+}
+
+impl Models<'_> {
+    /// Both models as heads over features.
+    ///
+    /// # Errors
+    /// When the runtime refuses a graph.
+    pub fn heads(
+        &self,
+        seed: u64,
+        weight_decay: f64,
+    ) -> Result<[Box<dyn RewardModel>; 2], PipelineError> {
+        let build = |which: usize| -> Result<Box<dyn RewardModel>, PipelineError> {
+            let config = self.config.models()[which];
+            let features = &self.features[which];
+            let view = self.view(which, seed);
+            let head_seed = derive(seed, NAMES[which]);
+            let head = self.heads[which].resized(view.width(), config.hidden, head_seed)?;
+            #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
+            let mut artifacts = head.into_artifacts();
+            artifacts.optimizer = artifacts.optimizer.with_weight_decay(weight_decay as f32)?;
+            let model = HeadModel::new(self.runtime, &artifacts, Arc::clone(features), view);
+            Ok(Box::new(model?))
+        };
+        Ok([build(0)?, build(1)?])
+    }
+
+    /// Both models as encoders of which layers train.
+    ///
+    /// A model begins with the standardised features that a head would see, and without a preference.
+    ///
+    /// # Errors
+    /// When a graph cannot be made, or the runtime refuses it.
+    pub fn encoders(
+        &self,
+        encoders: &[Arc<TunedEncoder>; 2],
+        seed: u64,
+    ) -> Result<[Box<dyn RewardModel>; 2], PipelineError> {
+        let turns = (self.devices[0] == self.devices[1] && self.devices[0] != ExecutionDevice::Cpu)
+            .then(|| Arc::new(Mutex::new(())));
+        let build = |which: usize| -> Result<Box<dyn RewardModel>, PipelineError> {
+            let tuning = &self.config.fine_tuning;
+            let artifacts = self.artifacts(which, &encoders[which], seed)?;
+            let trainer: Box<dyn Trainer> = match self.devices[which] {
+                ExecutionDevice::Cpu => {
+                    Box::new(HostTrainer::new(self.runtime, &artifacts, self.threads)?)
+                }
+                device => Box::new(GraphTrainer::new(
+                    self.runtime,
+                    &artifacts,
+                    device,
+                    self.threads,
+                )?),
+            };
+            Ok(Box::new(TokenModel::new(
+                Arc::clone(&self.texts[which]),
+                encoders[which].states.clone(),
+                trainer,
+                tuning.tokens_per_call,
+                turns.clone(),
+            )))
+        };
+        Ok([build(0)?, build(1)?])
+    }
+
+    /// What trains a model's encoder, without the frozen part where its states are cached.
+    fn artifacts(
+        &self,
+        which: usize,
+        encoder: &TunedEncoder,
+        seed: u64,
+    ) -> Result<Artifacts, PipelineError> {
+        let mut composed = self.composed(which, encoder.forward.clone(), seed)?;
+        if encoder.states.is_some() {
+            let cut = cut(&composed, encoder.width);
+            composed = cut.expect("states are cached only where there is a cut").rest;
+        }
+        Ok(composed.artifacts(self.optimizer())?)
+    }
+
+    /// Artifacts of the whole model, from token ids to the loss, with its initial values.
+    ///
+    /// # Errors
+    /// When the backbone cannot be read or a graph cannot be made.
+    pub fn whole_artifacts(&self, which: usize, seed: u64) -> Result<Artifacts, PipelineError> {
+        let forward = ForwardModel::new(training_forward(&self.folders[which].path)?, None)?;
+        let composed = self.composed(which, forward, seed)?;
+        Ok(composed.artifacts(self.optimizer())?)
+    }
+
+    /// The state of a head over a view of the features as that of the whole model's head.
+    ///
+    /// # Errors
+    /// [`PipelineError::Config`] for heads other than `linear`.
+    pub fn head_state(
+        &self,
+        which: usize,
+        seed: u64,
+        state: &ModelState,
+    ) -> Result<ModelState, PipelineError> {
+        let head = &self.config.models()[which].head;
+        let [weight] = self.heads[which].parameters() else {
+            return Err(PipelineError::Config(format!(
+                "the head \"{head}\" cannot be kept as a model: only \"linear\" can"
+            )));
+        };
+        let view = self.view(which, seed);
+        let width = self.features[which].width();
+        let names = |name: &str| [vec![name.to_owned()], moment_names(name).to_vec()].concat();
+        let mut whole = ModelState {
+            step: state.step,
+            tensors: Vec::new(),
+        };
+        for (own, target) in names(&weight.name).into_iter().zip(names(make::HEAD_WEIGHT)) {
+            let found = state.tensors.iter().find(|(name, _)| *name == own);
+            let values = found.map_or(&[][..], |(_, values)| values);
+            whole.tensors.push((target, view.spread(values, width)));
+        }
+        Ok(whole)
+    }
+
+    /// A model with the standardised features that its head would see, and without a preference.
+    fn composed(
+        &self,
+        which: usize,
+        forward: ForwardModel,
+        seed: u64,
+    ) -> Result<Composed, PipelineError> {
+        let width = self.features[which].width();
+        let [mean, scale] = self.view(which, seed).standardisation(width);
+        let options = ComposeOptions {
+            train: self.config.fine_tuning.train.clone(),
+            pools: POOLS.to_vec(),
+            standardisation: Some(Standardisation { mean, scale }),
+            head: HeadStart::Zero,
+            seed: derive(seed, NAMES[which]),
+            ..ComposeOptions::default()
+        };
+        Ok(compose(forward, &options)?)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
+    fn optimizer(&self) -> OptimizerSettings {
+        let tuning = &self.config.fine_tuning;
+        OptimizerSettings::AdamW(AdamWSettings {
+            weight_decay: tuning.weight_decay as f32,
+            max_gradient_norm: (tuning.max_gradient_norm > 0.0)
+                .then_some(tuning.max_gradient_norm as f32),
+            ..AdamWSettings::default()
+        })
+    }
+
+    fn view(&self, which: usize, seed: u64) -> View {
+        let features = &self.features[which];
+        let seed = derive(seed, &format!("view/{}", NAMES[which]));
+        let columns = view_columns(self.config.models()[which], features.width(), seed);
+        View::new(features, columns)
+    }
+}
+
+const NAMES: [&str; 2] = ["a", "b"];
+
+/// Pools of the feature file, in its order.
+const POOLS: [make::Pool; 3] = [make::Pool::Cls, make::Pool::Mean, make::Pool::Max];
+
+/// Columns of the feature file that a model sees: its pools, then a share drawn by seed.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share of some thousand columns"
+)]
+pub fn view_columns(config: &ModelConfig, width: usize, seed: u64) -> Vec<u32> {
+    let hidden = width / 3;
+    let mut columns: Vec<u32> = Vec::new();
+    for (place, pool) in [Pool::Cls, Pool::Mean, Pool::Max].into_iter().enumerate() {
+        if config.pools.contains(&pool) {
+            columns.extend((place * hidden) as u32..((place + 1) * hidden) as u32);
+        }
+    }
+    let seen = ((columns.len() as f64 * config.feature_share).round() as usize).max(1);
+    columns.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    columns.truncate(seen);
+    columns.sort_unstable();
+    columns
+}
