@@ -1,6 +1,7 @@
 //! ONNX graphs as data: read, write, build, and lower training operators. Knows nothing of ONNX Runtime.
 //!
-//! - [`proto`]: the file format; [`builder`]: writing graphs with little ceremony.
+//! - [`proto`]: the file format, read and written by `model_file` with values in other files
+//!   (`external`), checked once by `validate`; [`builder`]: writing graphs with little ceremony.
 //! - [`backbone`]: the forward graph of an encoder from `config.json` and `model.safetensors`.
 //! - [`checkpoint`]: the `checkpoint` file of training artifacts.
 //! - [`gradients`]: gradients of operators, from standard ones; [`optimizer`]: the update of parameters.

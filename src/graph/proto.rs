@@ -268,6 +268,15 @@ pub enum DimValue {
 }
 
 impl ModelProto {
+    /// The graph; a model that was read has one.
+    ///
+    /// # Errors
+    /// [`GraphError::Malformed`] when there is none.
+    pub fn graph(&self) -> Result<&GraphProto, GraphError> {
+        let graph = self.graph.as_ref();
+        graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))
+    }
+
     /// The version of the default operator set, 0 when it is not imported.
     #[must_use]
     pub fn opset(&self) -> i64 {
@@ -279,6 +288,21 @@ impl ModelProto {
 }
 
 impl NodeProto {
+    /// How messages call the node: its name or, without one, its first output.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self.output_at(0) {
+            Some(output) if self.name.is_empty() => output,
+            _ => &self.name,
+        }
+    }
+
+    /// The graphs in its attributes, such as the branches of `If`.
+    pub fn graphs(&self) -> impl Iterator<Item = &GraphProto> {
+        let attributes = self.attribute.iter();
+        attributes.flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
+    }
+
     /// The attribute of that name.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&AttributeProto> {

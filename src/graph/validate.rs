@@ -54,18 +54,12 @@ fn malformed<T>(what: impl Into<String>) -> Result<T, GraphError> {
     Err(GraphError::Malformed(what.into()))
 }
 
-/// The graphs in a node's attributes.
-fn inner_graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
-    let attributes = node.attribute.iter();
-    attributes.flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
-}
-
 fn check_depth(graph: &GraphProto, depth: usize) -> Result<(), GraphError> {
     if depth > MAX_DEPTH {
         let what = format!("graphs nested more than {MAX_DEPTH} deep");
         return Err(GraphError::Unsupported(what));
     }
-    let mut inner = graph.node.iter().flat_map(inner_graphs);
+    let mut inner = graph.node.iter().flat_map(NodeProto::graphs);
     inner.try_for_each(|graph| check_depth(graph, depth + 1))
 }
 
@@ -147,7 +141,7 @@ fn topological_order(graph: &GraphProto) -> Result<Option<Vec<usize>>, GraphErro
 /// The values that a node reads, those that its inner graphs take from outside included.
 fn reads(node: &NodeProto) -> Vec<&str> {
     let mut names: Vec<&str> = node.input.iter().map(String::as_str).collect();
-    for graph in inner_graphs(node) {
+    for graph in node.graphs() {
         let made: HashSet<&str> = defined(graph).collect();
         let inner = graph.node.iter().flat_map(reads);
         let outputs = graph.output.iter().map(|value| value.name.as_str());
@@ -224,7 +218,7 @@ fn check_nodes<'a>(
                 return malformed(format!("{label} reads `{input}`, which nothing makes"));
             }
         }
-        for inner in inner_graphs(node) {
+        for inner in node.graphs() {
             check_graph(inner, scopes)?;
         }
         let outputs = node.output.iter().map(String::as_str);
@@ -235,13 +229,9 @@ fn check_nodes<'a>(
     Ok(())
 }
 
-/// A node's operator, with its name or first output.
+/// A node's name and operator.
 fn label(node: &NodeProto) -> String {
-    let name = match node.output_at(0) {
-        Some(output) if node.name.is_empty() => output,
-        _ => &node.name,
-    };
-    format!("`{name}` ({})", node.op_type)
+    format!("`{}` ({})", node.label(), node.op_type)
 }
 
 fn check_shape(value: &ValueInfoProto) -> Result<(), GraphError> {

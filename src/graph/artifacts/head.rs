@@ -8,7 +8,7 @@ use std::path::Path;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Artifacts, graph_of};
+use super::Artifacts;
 use crate::graph::checkpoint::Parameter;
 use crate::graph::lower::LoweringOptions;
 use crate::graph::optimizer::{AdamWSettings, OptimizerSettings};
@@ -120,7 +120,7 @@ impl Head {
             let what = "a head's optimizer: expected AdamW, found SGD";
             return Err(GraphError::Unsupported(what.into()));
         };
-        let graph = graph_of(&artifacts.training)?;
+        let graph = artifacts.training.graph()?;
         let chosen = data_width(graph, CHOSEN)?;
         let rejected = data_width(graph, REJECTED)?;
         if chosen != rejected {
@@ -188,7 +188,7 @@ impl Head {
         for model in [&mut head.artifacts.training, &mut head.artifacts.eval] {
             sizes.apply(model)?;
         }
-        let scales = layer_norm_scales(graph_of(&self.artifacts.eval)?);
+        let scales = layer_norm_scales(self.artifacts.eval.graph()?);
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         for parameter in &mut head.artifacts.checkpoint.parameters {
             let resized: Vec<i64> = parameter.dims.iter().map(|&d| sizes.of(d)).collect();

@@ -59,8 +59,8 @@ impl Artifacts {
         optimizer: OptimizerSettings,
         mut checkpoint: Checkpoint,
     ) -> Result<Self, GraphError> {
-        check_parameters(graph_of(&training)?, &checkpoint)?;
-        let inputs = graph_of(&training)?.input.iter().enumerate();
+        check_parameters(training.graph()?, &checkpoint)?;
+        let inputs = training.graph()?.input.iter().enumerate();
         let positions: HashMap<&str, usize> = inputs
             .map(|(at, value)| (value.name.as_str(), at))
             .collect();
@@ -165,11 +165,6 @@ impl Artifacts {
     pub fn parameters(&self) -> &[Parameter] {
         &self.checkpoint.parameters
     }
-}
-
-fn graph_of(model: &ModelProto) -> Result<&GraphProto, GraphError> {
-    let graph = model.graph.as_ref();
-    graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))
 }
 
 /// That the parameters are inputs of the training graph, and the optimizer's state theirs.

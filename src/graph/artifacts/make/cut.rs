@@ -44,9 +44,8 @@ pub fn cut(composed: &Composed, width: usize) -> Option<Cut> {
         node.op_type != "Shape" && node.op_type != "Size"
     });
     let weighed = reached(graph, names_of(&fixed), |_| true);
-    let frozen_state = |name: &str| {
-        reads_text.contains(name) && weighed.contains(name) && !trained.contains(name)
-    };
+    let frozen_state =
+        |name: &str| reads_text.contains(name) && weighed.contains(name) && !trained.contains(name);
 
     let is_trained = |node: &&NodeProto| node.output.iter().any(|o| trained.contains(o));
     let read_there = graph.node.iter().filter(is_trained).flat_map(names_read);
