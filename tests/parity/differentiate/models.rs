@@ -10,7 +10,7 @@ use prefclean::graph::proto::{ModelProto, ValueInfoProto};
 use super::{Feed, Feeds, Subject, Tolerance, census, check, run, with_outputs, with_scalar};
 use crate::runtime::{runtime, session};
 
-const WHOLE_MODEL: Tolerance = Tolerance {
+pub const WHOLE_MODEL: Tolerance = Tolerance {
     step: 1e-2,
     relative: 1e-2,
     absolute: 3e-4,
@@ -39,7 +39,7 @@ fn tokens(model: &ModelProto) -> Feeds {
 }
 
 /// Makes initializers inputs, so that they can be moved.
-fn promote(model: &mut ModelProto, names: &[String], feeds: &mut Feeds) {
+pub fn promote(model: &mut ModelProto, names: &[String], feeds: &mut Feeds) {
     let graph = model.graph.as_mut().unwrap();
     let (parameters, others) = std::mem::take(&mut graph.initializer)
         .into_iter()
