@@ -21,12 +21,14 @@ use super::checkpoint::Parameter;
 use super::optimizer::{self, OptimizerSettings, Update};
 use super::proto::{DimProto, ModelProto, elem};
 
+mod precision;
 mod recompute;
 mod refused;
 mod rules;
 mod source;
 mod tidy;
 
+pub use precision::Precision;
 use source::Source;
 
 #[cfg(test)]
@@ -85,6 +87,8 @@ pub struct LoweringOptions {
     /// same results: at `MiniLM` size 16 pairs of 128 tokens peak at 0.56 GB instead of 1.42, for a
     /// fifth more time.
     pub recompute: bool,
+    /// What matrix products are computed in; all else stays f32.
+    pub precision: Precision,
 }
 
 impl LoweringOptions {
@@ -223,7 +227,7 @@ pub fn eval_model(
     source.lower(&mut b)?;
     source.measures(&mut b, false);
     source.declare_frozen(&mut b, options);
-    tidy::tidied(b.finish())
+    rounded(tidy::tidied(b.finish())?, options)
 }
 
 /// The model with every training operator replaced, and nothing else: inputs, outputs and the other
@@ -241,12 +245,26 @@ fn finished(
     gradients: &[(&Parameter, String)],
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
+    if options.precision == Precision::F16 {
+        let what = "gradients in f16, where they underflow: expected bf16 or f32";
+        return Err(GraphError::Unsupported(what.into()));
+    }
     let mut gradients: Vec<String> = gradients.iter().map(|(_, value)| value.clone()).collect();
     let mut model = tidy::tidied_with(b.finish(), &mut gradients)?;
     if let Some(graph) = &mut model.graph
         && options.recompute
     {
         recompute::recomputed(graph, &gradients);
+        model = tidy::tidied(model)?;
+    }
+    rounded(model, options)
+}
+
+fn rounded(mut model: ModelProto, options: &LoweringOptions) -> Result<ModelProto, GraphError> {
+    if let Some(graph) = &mut model.graph
+        && options.precision != Precision::F32
+    {
+        precision::rounded(graph, options.precision);
         return tidy::tidied(model);
     }
     Ok(model)
