@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::PipelineError;
 use crate::filter::{Curriculum, Exchange};
 use crate::graph::artifacts::make::Train;
+use crate::graph::lower::Compute;
 use crate::tags::TagRules;
 use crate::tokens::TokenPolicy;
 use crate::train::Schedule;
@@ -162,6 +163,8 @@ pub struct FineTuningConfig {
     pub tokens_per_call: usize,
     /// Epochs until the drop rate is reached.
     pub ramp_epochs: usize,
+    /// What matrix products are computed in on a CUDA device: `f32`, `f16`, `bf16`.
+    pub compute: Compute,
     /// Largest size of the cached states of the frozen layers, in GiB; beyond it they are computed anew
     /// in each call.
     pub cache_gib: f64,
@@ -263,6 +266,7 @@ impl Default for FineTuningConfig {
             batch_size_pairs: 16,
             tokens_per_call: 4096,
             ramp_epochs: 2,
+            compute: Compute::F32,
             cache_gib: 16.0,
         }
     }

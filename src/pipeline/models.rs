@@ -179,6 +179,7 @@ impl Models<'_> {
                     &artifacts,
                     device,
                     self.threads,
+                    tuning.compute,
                 )?),
             };
             Ok(Box::new(TokenModel::new(

@@ -6,6 +6,7 @@ use super::runtime::{ExecutionDevice, Runtime};
 use super::trainer::{GraphTrainer, Input, MicroBatch, StepResult, Trainer, Values};
 use super::{Features, ModelState, PairTexts, RewardError, RewardModel, View};
 use crate::graph::artifacts::{Artifacts, CHOSEN, REJECTED};
+use crate::graph::lower::Compute;
 
 /// A reward model: a [`View`] of features, and a head.
 ///
@@ -32,7 +33,7 @@ impl HeadModel {
         Ok(Self {
             features,
             view,
-            trainer: GraphTrainer::new(runtime, head, ExecutionDevice::Cpu, 1)?,
+            trainer: GraphTrainer::new(runtime, head, ExecutionDevice::Cpu, 1, Compute::F32)?,
         })
     }
 

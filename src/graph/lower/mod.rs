@@ -21,11 +21,13 @@ use super::checkpoint::Parameter;
 use super::optimizer::{self, OptimizerSettings, Update};
 use super::proto::{DimProto, ModelProto, elem};
 
+mod precision;
 mod refused;
 mod rules;
 mod source;
 mod tidy;
 
+pub use precision::Compute;
 use source::Source;
 
 #[cfg(test)]
@@ -80,6 +82,8 @@ pub struct LoweringOptions {
     /// Frozen parameters become inputs, after all others. Otherwise they are constants of the graph,
     /// which the runtime can compute with ahead of time.
     pub frozen_as_inputs: bool,
+    /// What matrix products are computed in.
+    pub compute: Compute,
 }
 
 impl LoweringOptions {
@@ -89,6 +93,12 @@ impl LoweringOptions {
             None => Ok(artifacts.optimizer),
         }
     }
+}
+
+/// The graph without what nothing needs, in the precision asked for.
+fn finished(b: Builder, options: &LoweringOptions) -> Result<ModelProto, GraphError> {
+    let model = tidy::tidied(b.finish())?;
+    Ok(precision::products_in(model, options.compute))
 }
 
 /// Writes the model of a whole training step.
@@ -114,7 +124,7 @@ pub fn step_model(
     source.measures(&mut b, true);
     append_update(&mut b, &settings, &gradients);
     source.declare_frozen(&mut b, options);
-    tidy::tidied(b.finish())
+    finished(b, options)
 }
 
 /// Writes the model that computes gradients.
@@ -140,7 +150,7 @@ pub fn gradient_model(
         b.output(&name, elem::FLOAT, &dims(parameter));
     }
     source.declare_frozen(&mut b, options);
-    tidy::tidied(b.finish())
+    finished(b, options)
 }
 
 /// Writes the model that adds the gradients of a micro-batch to those of earlier ones.
@@ -171,7 +181,7 @@ pub fn accumulate_model(
         b.output(&name, elem::FLOAT, &dims(parameter));
     }
     source.declare_frozen(&mut b, options);
-    tidy::tidied(b.finish())
+    finished(b, options)
 }
 
 /// Writes the model of an optimizer's update alone, clipping included.
@@ -196,7 +206,7 @@ pub fn update_model(
         gradients.push((parameter, gradient));
     }
     append_update(&mut b, &settings, &gradients);
-    tidy::tidied(b.finish())
+    finished(b, options)
 }
 
 /// Writes the model that only measures.
@@ -218,7 +228,7 @@ pub fn eval_model(
     source.lower(&mut b)?;
     source.measures(&mut b, false);
     source.declare_frozen(&mut b, options);
-    tidy::tidied(b.finish())
+    finished(b, options)
 }
 
 /// The model with every training operator replaced, and nothing else: inputs, outputs and the other

@@ -11,7 +11,7 @@ use super::super::runtime::{Device, ExecutionDevice, Runtime};
 use super::super::{ModelState, RewardError};
 use super::{MicroBatch, StepResult, Trainer, bind_data, bind_results, finite, saved};
 use crate::graph::artifacts::Artifacts;
-use crate::graph::lower::{self, LEARNING_RATE, LOSS, LoweringOptions, MARGIN, SHARE, STEP};
+use crate::graph::lower::{self, Compute, LEARNING_RATE, LOSS, LoweringOptions, MARGIN, SHARE, STEP};
 
 /// Trains where its graphs run. Parameters live there twice and change places at each update, since
 /// an update may run before the last use of what it replaces; moments are updated in place.
@@ -111,7 +111,8 @@ impl Place {
 }
 
 impl GraphTrainer {
-    /// Lowers artifacts and puts them on a device. `threads`: 0 for one per core.
+    /// Lowers artifacts and puts them on a device. `threads`: 0 for one per core; `compute`: what matrix
+    /// products are computed in.
     ///
     /// # Errors
     /// When an operator cannot be lowered, or the runtime refuses a graph.
@@ -120,13 +121,17 @@ impl GraphTrainer {
         artifacts: &Artifacts,
         device: ExecutionDevice,
         threads: usize,
+        compute: Compute,
     ) -> Result<Self, RewardError> {
         let place = Place {
             runtime,
             device,
             threads,
         };
-        let options = LoweringOptions::default();
+        let options = LoweringOptions {
+            compute,
+            ..LoweringOptions::default()
+        };
         let step = place.graph(&lower::step_model(artifacts, &options)?.to_bytes())?;
         let eval = place.graph(&lower::eval_model(artifacts, &options)?.to_bytes())?;
         let allocator = place.allocator(&step.session)?;

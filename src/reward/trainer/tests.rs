@@ -7,6 +7,7 @@ use super::super::runtime::ExecutionDevice;
 use super::*;
 use crate::graph::artifacts::Artifacts;
 use crate::graph::backbone::{ATTENTION_MASK, INPUT_IDS};
+use crate::graph::lower::Compute;
 
 const PAIRS: usize = 4;
 
@@ -20,7 +21,12 @@ fn host(threads: usize) -> HostTrainer {
 }
 
 fn graph(threads: usize) -> GraphTrainer {
-    GraphTrainer::new(runtime(), &artifacts(), ExecutionDevice::Cpu, threads).unwrap()
+    graph_in(Compute::F32, threads)
+}
+
+fn graph_in(compute: Compute, threads: usize) -> GraphTrainer {
+    let device = ExecutionDevice::Cpu;
+    GraphTrainer::new(runtime(), &artifacts(), device, threads, compute).unwrap()
 }
 
 /// Some pairs of texts of several lengths: rows `2 * from` to `2 * to` of a fixed batch.
@@ -86,6 +92,19 @@ fn updates_in_the_graph_and_on_the_host_agree() {
         host.margins(pairs(0, 0, PAIRS)).unwrap().len(),
         PAIRS
     );
+}
+
+/// Products in half precision follow single precision, and do differ from it.
+#[test]
+fn half_precision_trains_alike() {
+    let (mut single, mut half) = (graph(1), graph_in(Compute::F16, 1));
+    let (expected, found) = (train(&mut single, 0..6), train(&mut half, 0..6));
+    for (a, b) in expected.iter().zip(&found) {
+        assert!((a.loss - b.loss).abs() < 5e-3 * a.loss, "{} {}", a.loss, b.loss);
+    }
+    assert!(expected != found, "nothing was computed in half precision");
+    let worst = difference(&half, &single);
+    assert!(worst < 0.1, "{worst}");
 }
 
 #[test]
