@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::progress::TerminalProgress;
+use crate::graph::GraphError;
 use crate::graph::artifacts::make::{
     ComposeOptions, Composed, Correction, ForwardModel, Gives, LossOptions, Part, Pool, PoolOver,
     TARGET_MARGIN, Train, WEIGHT, compose,
@@ -399,19 +400,23 @@ pub(super) fn run(args: &ArtifactsArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Refuses to write over what the artifacts are made of, or over trained parameters.
-fn check_output(output: &Path, inputs: &[PathBuf], force: bool) -> anyhow::Result<()> {
-    for name in FILES {
+fn check_output(output: &Path, inputs: &[PathBuf], force: bool) -> Result<(), GraphError> {
+    let values = format!("{CHECKPOINT}.data");
+    for name in FILES.into_iter().chain([values.as_str()]) {
         let file = output.join(name);
         if let Some(input) = inputs.iter().find(|input| same_file(input, &file)) {
-            anyhow::bail!("`{}` is an input; choose another folder", input.display());
+            return Err(GraphError::Forward {
+                what: format!("`{}` is an input", input.display()),
+                hint: "choose another folder for the artifacts",
+            });
         }
     }
     let checkpoint = output.join(CHECKPOINT);
     if checkpoint.exists() && !force {
-        anyhow::bail!(
-            "`{}` exists: choose another folder, or replace the artifacts in it with `--force`",
-            checkpoint.display()
-        );
+        return Err(GraphError::Forward {
+            what: format!("`{}` exists", checkpoint.display()),
+            hint: "choose another folder, or replace the artifacts in it with `--force`",
+        });
     }
     Ok(())
 }

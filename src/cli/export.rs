@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::artifacts::{copy_tokenizer, same_file};
+use crate::graph::GraphError;
 use crate::graph::artifacts::make::export;
 use crate::graph::artifacts::{CHECKPOINT, EVAL_MODEL, OPTIMIZER_MODEL, TRAINING_MODEL};
 use crate::graph::checkpoint::Checkpoint;
@@ -82,7 +83,11 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Outcome> {
         .into();
     inputs.push(checkpoint_path.clone());
     if inputs.iter().any(|input| same_file(input, &target)) {
-        anyhow::bail!("`{}` is an input; choose another output", target.display());
+        let error = GraphError::Forward {
+            what: format!("`{}` is an input", target.display()),
+            hint: "choose another output",
+        };
+        return Err(error.into());
     }
 
     let eval = ModelProto::read(&eval_path)?;

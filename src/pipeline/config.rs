@@ -165,6 +165,9 @@ pub struct FineTuningConfig {
     pub ramp_epochs: usize,
     /// What matrix products are computed in on a CUDA device: `f32`, `f16`, `bf16`.
     pub compute: Compute,
+    /// Whether the backward pass computes activations again instead of keeping them: less memory, more
+    /// time, the same results.
+    pub recompute: bool,
     /// Largest size of the cached states of the frozen layers, in GiB; beyond it they are computed anew
     /// in each call.
     pub cache_gib: f64,
@@ -267,6 +270,7 @@ impl Default for FineTuningConfig {
             tokens_per_call: 4096,
             ramp_epochs: 2,
             compute: Compute::F32,
+            recompute: false,
             cache_gib: 16.0,
         }
     }

@@ -48,6 +48,8 @@ pub struct RunRequest {
     pub config: RunConfig,
     /// Where the models run.
     pub device: Device,
+    /// Where the layers of model b train, if not there.
+    pub device_b: Option<Device>,
     /// The runtime library that the user named.
     pub ort_lib: Option<PathBuf>,
     /// Fetch nothing.
@@ -121,6 +123,10 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     let device = runtime
         .resolve(request.device)
         .map_err(crate::reward::RewardError::from)?;
+    let device_b = match request.device_b {
+        Some(device_b) => runtime.resolve(device_b).map_err(crate::reward::RewardError::from)?,
+        None => device,
+    };
     let (backbones, backbone_of) = backbones(config, &options, progress)?;
     let mut tokenizers = Vec::new();
     for backbone in &backbones {
@@ -173,7 +179,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         folders: backbone_of.map(|i| &backbones[i]),
         texts: backbone_of.map(|i| Arc::clone(&ingested.texts[i])),
         encoders: (!encoders.is_empty()).then(|| backbone_of.map(|i| Arc::clone(&encoders[i]))),
-        devices: [device, device],
+        devices: [device, device_b],
         threads: (threads(request) / 2).max(1),
     };
     let trainer = Trainer {
@@ -192,6 +198,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         work: (work, training_key.clone()),
         progress,
     };
+    trainer.models.check_heads(&trainer.pairs)?;
     let trained = train(&trainer, &ids, &mut clock)?;
     let facts = facts(
         &trainer,

@@ -473,3 +473,49 @@ fn assert_same(found: &Named, expected: &Named, trainable: &[String]) {
         }
     }
 }
+
+/// Computing activations again gives the same gradients, bit for bit, and is really done.
+#[test]
+fn recomputed_gradients_are_the_same() {
+    if runtime().is_none() {
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/data/models");
+    let models = [
+        "bert",
+        "built-opset20",
+        "deberta-v3",
+        "gpt2",
+        "llama",
+        "modernbert",
+        "mpnet",
+    ];
+    for name in models {
+        let artifacts = Artifacts::read(&root.join(name)).unwrap();
+        let mut values = Named::new();
+        for parameter in artifacts.parameters() {
+            let value = (parameter.dims.clone(), parameter.data.clone());
+            values.insert(parameter.name.clone(), value);
+        }
+        let options = LoweringOptions::default();
+        let kept = lower::gradient_model(&artifacts, &options).unwrap();
+        let options = LoweringOptions {
+            recompute: true,
+            ..options
+        };
+        let again = lower::gradient_model(&artifacts, &options).unwrap();
+        let products = |model: &ModelProto| {
+            let nodes = &model.graph.as_ref().unwrap().node;
+            nodes
+                .iter()
+                .filter(|n| n.op_type.contains("MatMul") || n.op_type == "Gemm")
+                .count()
+        };
+        assert!(products(&again) > products(&kept) + 5, "{name}");
+        assert_eq!(
+            run(&again, &values, 0..4),
+            run(&kept, &values, 0..4),
+            "{name}"
+        );
+    }
+}

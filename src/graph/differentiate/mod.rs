@@ -207,7 +207,7 @@ fn seed(backward: &mut Backward<'_>, of: &str) -> Result<String, GraphError> {
     {
         let dims: Vec<String> = dims
             .iter()
-            .map(|dim| dim.as_ref().map_or_else(|| "?".into(), ToString::to_string))
+            .map(|dim| dim.as_ref().map_or_else(String::new, ToString::to_string))
             .collect();
         return Err(GraphError::Unsupported(format!(
             "`{of}` has the shape [{}]: expected a scalar",

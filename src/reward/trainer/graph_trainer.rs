@@ -11,7 +11,7 @@ use super::super::runtime::{Device, ExecutionDevice, Runtime};
 use super::super::{ModelState, RewardError};
 use super::{MicroBatch, StepResult, Trainer, bind_data, bind_results, finite, saved};
 use crate::graph::artifacts::Artifacts;
-use crate::graph::lower::{self, Compute, LEARNING_RATE, LOSS, LoweringOptions, MARGIN, SHARE, STEP};
+use crate::graph::lower::{self, LEARNING_RATE, LOSS, LoweringOptions, MARGIN, SHARE, STEP};
 
 /// Trains where its graphs run. Parameters live there twice and change places at each update, since
 /// an update may run before the last use of what it replaces; moments are updated in place.
@@ -111,8 +111,7 @@ impl Place {
 }
 
 impl GraphTrainer {
-    /// Lowers artifacts and puts them on a device. `threads`: 0 for one per core; `compute`: what matrix
-    /// products are computed in.
+    /// Lowers artifacts and puts them on a device. `threads`: 0 for one per core.
     ///
     /// # Errors
     /// When an operator cannot be lowered, or the runtime refuses a graph.
@@ -121,19 +120,15 @@ impl GraphTrainer {
         artifacts: &Artifacts,
         device: ExecutionDevice,
         threads: usize,
-        compute: Compute,
+        options: &LoweringOptions,
     ) -> Result<Self, RewardError> {
         let place = Place {
             runtime,
             device,
             threads,
         };
-        let options = LoweringOptions {
-            compute,
-            ..LoweringOptions::default()
-        };
-        let step = place.graph(&lower::step_model(artifacts, &options)?.to_bytes())?;
-        let eval = place.graph(&lower::eval_model(artifacts, &options)?.to_bytes())?;
+        let step = place.graph(&lower::step_model(artifacts, options)?.to_bytes())?;
+        let eval = place.graph(&lower::eval_model(artifacts, options)?.to_bytes())?;
         let allocator = place.allocator(&step.session)?;
         let mut parameters = Vec::new();
         for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {
@@ -159,8 +154,8 @@ impl GraphTrainer {
             eval,
             several: None,
             several_onnx: [
-                lower::accumulate_model(artifacts, &options)?.to_bytes(),
-                lower::update_model(artifacts, &options)?.to_bytes(),
+                lower::accumulate_model(artifacts, options)?.to_bytes(),
+                lower::update_model(artifacts, options)?.to_bytes(),
             ],
             parameters,
             place,

@@ -58,12 +58,12 @@ impl HostTrainer {
         runtime: &Runtime,
         artifacts: &Artifacts,
         threads: usize,
+        options: &LoweringOptions,
     ) -> Result<Self, RewardError> {
-        let options = LoweringOptions::default();
-        let gradient_model = lower::gradient_model(artifacts, &options)?;
+        let gradient_model = lower::gradient_model(artifacts, options)?;
         let mut gradient = Graph::new(runtime, &gradient_model.to_bytes(), threads)?;
         drop(gradient_model);
-        let mut eval = Graph::new(runtime, &lower::eval_model(artifacts, &options)?.to_bytes(), threads)?;
+        let mut eval = Graph::new(runtime, &lower::eval_model(artifacts, options)?.to_bytes(), threads)?;
         let mut parameters = Vec::new();
         for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {
             let dims = parameter.dims.clone();

@@ -7,7 +7,7 @@ use super::super::runtime::ExecutionDevice;
 use super::*;
 use crate::graph::artifacts::Artifacts;
 use crate::graph::backbone::{ATTENTION_MASK, INPUT_IDS};
-use crate::graph::lower::Compute;
+use crate::graph::lower::{Compute, LoweringOptions};
 
 const PAIRS: usize = 4;
 
@@ -17,16 +17,16 @@ fn artifacts() -> Artifacts {
 }
 
 fn host(threads: usize) -> HostTrainer {
-    HostTrainer::new(runtime(), &artifacts(), threads).unwrap()
+    HostTrainer::new(runtime(), &artifacts(), threads, &LoweringOptions::default()).unwrap()
 }
 
 fn graph(threads: usize) -> GraphTrainer {
-    graph_in(Compute::F32, threads)
+    graph_with(&LoweringOptions::default(), threads)
 }
 
-fn graph_in(compute: Compute, threads: usize) -> GraphTrainer {
+fn graph_with(options: &LoweringOptions, threads: usize) -> GraphTrainer {
     let device = ExecutionDevice::Cpu;
-    GraphTrainer::new(runtime(), &artifacts(), device, threads, compute).unwrap()
+    GraphTrainer::new(runtime(), &artifacts(), device, threads, options).unwrap()
 }
 
 /// Some pairs of texts of several lengths: rows `2 * from` to `2 * to` of a fixed batch.
@@ -97,7 +97,11 @@ fn updates_in_the_graph_and_on_the_host_agree() {
 /// Products in half precision follow single precision, and do differ from it.
 #[test]
 fn half_precision_trains_alike() {
-    let (mut single, mut half) = (graph(1), graph_in(Compute::F16, 1));
+    let options = LoweringOptions {
+        compute: Compute::F16,
+        ..LoweringOptions::default()
+    };
+    let (mut single, mut half) = (graph(1), graph_with(&options, 1));
     let (expected, found) = (train(&mut single, 0..6), train(&mut half, 0..6));
     for (a, b) in expected.iter().zip(&found) {
         assert!((a.loss - b.loss).abs() < 5e-3 * a.loss, "{} {}", a.loss, b.loss);
@@ -213,7 +217,7 @@ fn a_wrong_gradient_is_named() {
     for at in [i.max(j), i.min(j)] {
         graph.node.remove(at);
     }
-    let mut trainer = HostTrainer::new(runtime(), &artifacts, 1).unwrap();
+    let mut trainer = HostTrainer::new(runtime(), &artifacts, 1, &LoweringOptions::default()).unwrap();
     let error = check_all(&mut trainer, &pairs(0, 0, PAIRS)).unwrap_err();
     let RewardError::Gradient { parameter, .. } = error else {
         panic!("{error}");

@@ -367,3 +367,45 @@ fn an_exported_model_is_a_forward_model_again() {
         "{error}"
     );
 }
+
+/// Bytes of a real model with a few changed: an error or artifacts, never a panic.
+#[test]
+fn damaged_models_are_errors() {
+    let rounds = std::env::var("PREFCLEAN_DAMAGED_MODELS").ok();
+    let rounds: u64 = rounds.and_then(|n| n.parse().ok()).unwrap_or(150);
+    for model in ["bert-encoder", "gpt2", "deberta-v3"] {
+        let bytes = std::fs::read(forward_file(model)).unwrap();
+        let mut state = 1u64;
+        let mut random = |below: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..rounds {
+            let mut damaged = bytes.clone();
+            for _ in 0..=random(4) {
+                let at = random(damaged.len());
+                damaged[at] = u8::try_from(random(256)).unwrap();
+            }
+            let Ok(model) = ModelProto::from_bytes(&damaged) else {
+                continue;
+            };
+            let Ok(forward) = ForwardModel::new(model, None) else {
+                continue;
+            };
+            let options = ComposeOptions {
+                train: ["all", "last:1", "lora:1", "head"][random(4)]
+                    .parse()
+                    .unwrap(),
+                ..ComposeOptions::default()
+            };
+            let made = compose(forward, &options)
+                .and_then(|composed| composed.artifacts(OptimizerSettings::default()));
+            if let Ok(made) = made {
+                // weights may be damaged into what is no number
+                let _ = export(&made.eval, made.checkpoint);
+            }
+        }
+    }
+}

@@ -3,7 +3,8 @@
 //! It only serves to write fewer nodes. Whatever is not known for sure is unknown, and the caller
 //! then lets the runtime find out. Sizes are products of a number and named sizes, so that a
 //! reshaped `[batch, tokens, 384]` keeps its names; two sizes of the same name are the same size, as
-//! ONNX has it. Declared shapes of inner values are not trusted, but for their rank.
+//! ONNX has it. A size that is not known gets a name that no other has. Declared shapes of inner values
+//! are not trusted, but for their rank.
 
 use std::collections::HashMap;
 
@@ -58,6 +59,7 @@ pub(super) struct Shapes<'a> {
     constants: HashMap<&'a str, &'a TensorProto>,
     /// Names of copies, each with the name of what it copies.
     copies: HashMap<String, String>,
+    unknown_sizes: usize,
     nothing: Facts,
 }
 
@@ -66,7 +68,8 @@ impl<'a> Shapes<'a> {
     pub(super) fn of(graph: &'a GraphProto) -> Self {
         let mut shapes = Self::default();
         for value in &graph.input {
-            shapes.facts.insert(&value.name, declared(value));
+            let facts = shapes.with_names(declared(value));
+            shapes.facts.insert(&value.name, facts);
         }
         for tensor in &graph.initializer {
             shapes.constant(&tensor.name, tensor);
@@ -119,9 +122,20 @@ impl<'a> Shapes<'a> {
             let possible = |dim: &Dim| number(dim).is_none_or(|size| size >= 0);
             facts.dims = facts.dims.filter(|dims| dims.iter().all(possible));
             if !name.is_empty() {
+                let facts = self.with_names(facts);
                 self.facts.insert(name, facts);
             }
         }
+    }
+
+    /// Gives unknown sizes names of their own: what has the same shape by the meaning of an operator
+    /// is then known to have it.
+    fn with_names(&mut self, mut facts: Facts) -> Facts {
+        for dim in facts.dims.iter_mut().flatten().filter(|dim| dim.is_none()) {
+            *dim = Some(Size::unknown(self.unknown_sizes));
+            self.unknown_sizes += 1;
+        }
+        facts
     }
 
     /// What is known of a value.
@@ -184,7 +198,9 @@ fn declared(value: &ValueInfoProto) -> Facts {
     };
     let dim = |dim: &DimProto| match &dim.value {
         Some(DimValue::Size(size)) if *size >= 0 => Size::known(*size),
-        Some(DimValue::Name(name)) if (1..=MAX_NAME_BYTES).contains(&name.len()) => {
+        Some(DimValue::Name(name))
+            if (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.starts_with(size::UNKNOWN) =>
+        {
             Some(Size::named(name))
         }
         _ => None,

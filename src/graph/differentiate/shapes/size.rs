@@ -5,6 +5,9 @@ const MAX_NAMES: usize = 8;
 /// Longest name that is made from others.
 const MAX_NAME_BYTES: usize = 200;
 
+/// Begins the names of unknown sizes; none that is declared begins so.
+pub(super) const UNKNOWN: char = '?';
+
 /// A whole number times named sizes: `384`, `batch`, `12 * batch * tokens`. Also the contents of
 /// integer values, which may be negative.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +33,11 @@ impl Size {
             factor: 1,
             names: vec![name.to_owned()],
         }
+    }
+
+    /// A size that is unknown but has a name of its own, which no other size has.
+    pub(super) fn unknown(number: usize) -> Self {
+        Self::named(&format!("{UNKNOWN}{number}"))
     }
 
     /// The number, if it is one.
@@ -98,6 +106,11 @@ impl Size {
 
 impl std::fmt::Display for Size {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let (1, [name]) = (self.factor, self.names.as_slice())
+            && name.starts_with(UNKNOWN)
+        {
+            return write!(f, "{UNKNOWN}");
+        }
         write!(f, "{}", self.factor)?;
         self.names
             .iter()
