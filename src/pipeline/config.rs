@@ -481,7 +481,12 @@ impl FineTuningConfig {
         })?;
         within("fine_tuning.warmup", self.warmup, 0.0, 1.0)?;
         within("fine_tuning.weight_decay", self.weight_decay, 0.0, 100.0)?;
-        within("fine_tuning.max_gradient_norm", self.max_gradient_norm, 0.0, 1e6)?;
+        within(
+            "fine_tuning.max_gradient_norm",
+            self.max_gradient_norm,
+            0.0,
+            1e6,
+        )?;
         within("fine_tuning.cache_gib", self.cache_gib, 0.0, 1e6)
     }
 }

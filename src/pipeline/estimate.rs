@@ -52,7 +52,10 @@ pub fn estimate(request: &RunRequest) -> Result<Estimate, PipelineError> {
         // a forward pass for each scoring, as much for the frozen layers, twice that for a backward pass
         let forward_passes = (1 + ROUNDS * 2 * 5 * pass.epochs * pass.members) as f64;
         let seconds = tokens * forward_passes / (TOKENS_PER_SECOND * threads as f64);
-        (seconds, 2 * rows * config.tokens.max_length_tokens as u64 * 4 * 384)
+        (
+            seconds,
+            2 * rows * config.tokens.max_length_tokens as u64 * 4 * 384,
+        )
     };
     let cell_bytes = (pass.epochs * ROUNDS * 2 * 9) as u64;
     Ok(Estimate {

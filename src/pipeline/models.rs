@@ -23,8 +23,7 @@ use crate::reward::head::feature_batch;
 use crate::reward::trainer::{GraphTrainer, HostTrainer, Trainer, check_gradients};
 use crate::reward::{
     Device, Encoder, ExecutionDevice, FeatureStore, Features, HeadModel, ModelState, PairTexts,
-    RewardModel, Runtime,
-    TokenModel, View, encode_texts,
+    RewardModel, Runtime, TokenModel, View, encode_texts,
 };
 use crate::setup::ModelFolder;
 use crate::tokens::Texts;
@@ -175,9 +174,10 @@ impl Models<'_> {
             let view = self.view(which, seed);
             let head_seed = derive(seed, NAMES[which]);
             let head = self.heads[which].resized(view.width(), config.hidden, head_seed)?;
-            #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
             let mut artifacts = head.into_artifacts();
-            artifacts.optimizer = artifacts.optimizer.with_weight_decay(weight_decay as f32)?;
+            #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
+            let decay = weight_decay as f32;
+            artifacts.optimizer = artifacts.optimizer.with_weight_decay(decay)?;
             let model = HeadModel::new(self.runtime, &artifacts, Arc::clone(features), view);
             Ok(Box::new(model?))
         };
@@ -204,14 +204,21 @@ impl Models<'_> {
             let lowering = LoweringOptions {
                 recompute: tuning.recompute,
                 // the CPU has no products in half precision
-                compute: if on_device { tuning.compute } else { Compute::F32 },
+                compute: if on_device {
+                    tuning.compute
+                } else {
+                    Compute::F32
+                },
                 ..LoweringOptions::default()
             };
             let trainer: Box<dyn Trainer> = match self.devices[which] {
-                ExecutionDevice::Cpu => {
-                    Box::new(HostTrainer::new(self.runtime, &artifacts, self.threads, &lowering)?)
-                }
-                device => Box::new(GraphTrainer::new(
+                ExecutionDevice::Cpu => Box::new(HostTrainer::new(
+                    self.runtime,
+                    &artifacts,
+                    self.threads,
+                    &lowering,
+                )?),
+                device @ ExecutionDevice::Cuda(_) => Box::new(GraphTrainer::new(
                     self.runtime,
                     &artifacts,
                     device,
@@ -240,7 +247,9 @@ impl Models<'_> {
         let mut composed = self.composed(which, encoder.forward.clone(), seed)?;
         if encoder.states.is_some() {
             let cut = cut(&composed, encoder.width);
-            composed = cut.expect("states are cached only where there is a cut").rest;
+            composed = cut
+                .expect("states are cached only where there is a cut")
+                .rest;
         }
         Ok(composed.artifacts(self.optimizer())?)
     }
@@ -278,7 +287,10 @@ impl Models<'_> {
             step: state.step,
             tensors: Vec::new(),
         };
-        for (own, target) in names(&weight.name).into_iter().zip(names(make::HEAD_WEIGHT)) {
+        for (own, target) in names(&weight.name)
+            .into_iter()
+            .zip(names(make::HEAD_WEIGHT))
+        {
             let found = state.tensors.iter().find(|(name, _)| *name == own);
             let values = found.map_or(&[][..], |(_, values)| values);
             whole.tensors.push((target, view.spread(values, width)));

@@ -37,6 +37,7 @@ const FEATURES_VERSION: u32 = 2;
 
 /// What a user asks of a run.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct RunRequest {
     /// Files, folders, globs.
     pub inputs: Vec<String>,
@@ -113,7 +114,9 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     let options = setup_options(request)?;
     let runtime_library = setup::ensure_runtime(&options, progress)?;
     // before any other thread starts: they inherit the flushing of denormals that its first session sets
-    let runtime = runtime_library.load().map_err(crate::reward::RewardError::from)?;
+    let runtime = runtime_library
+        .load()
+        .map_err(crate::reward::RewardError::from)?;
     if request.threads > 0 {
         // fails only where a pool exists already, which then is the one to use
         let _ = rayon::ThreadPoolBuilder::new()
@@ -124,7 +127,9 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         .resolve(request.device)
         .map_err(crate::reward::RewardError::from)?;
     let device_b = match request.device_b {
-        Some(device_b) => runtime.resolve(device_b).map_err(crate::reward::RewardError::from)?,
+        Some(device_b) => runtime
+            .resolve(device_b)
+            .map_err(crate::reward::RewardError::from)?,
         None => device,
     };
     let (backbones, backbone_of) = backbones(config, &options, progress)?;
@@ -170,7 +175,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     clock.lap("encoding");
 
     let ids: Vec<PairId> = ingested.pairs.iter().map(|pair| pair.id).collect();
-    let training_key = training_key(config, &ingested, backbone_of, &backbones, &heads, device)?;
+    let training_key = training_key(config, &ingested, backbone_of, &backbones, &heads, device);
     let models = Models {
         runtime,
         config,
@@ -542,7 +547,7 @@ fn training_key(
     backbones: &[ModelFolder],
     heads: &[Head; 2],
     device: ExecutionDevice,
-) -> Result<String, PipelineError> {
+) -> String {
     let mut hasher = blake3::Hasher::new();
     let trained = RunConfig {
         tags: crate::tags::TagRules::default(),
@@ -567,7 +572,7 @@ fn training_key(
             }
         }
     }
-    Ok(hasher.finalize().to_hex().to_string())
+    hasher.finalize().to_hex().to_string()
 }
 
 pub(super) fn digest_inputs(source: &PairSource) -> Result<Vec<report::Input>, PipelineError> {

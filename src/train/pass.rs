@@ -114,7 +114,7 @@ struct Pass<'a> {
 struct Told<'a> {
     progress: &'a dyn Progress,
     done: f64,
-    told: u64,
+    whole: u64,
 }
 
 /// Part of an epoch's work on a pair that its scoring at the end is: a forward pass, where training
@@ -132,8 +132,8 @@ impl Told<'_> {
         self.done += pairs as f64 * part;
         // the small term keeps whole epochs whole
         let whole = (self.done + 1e-6) as u64;
-        self.progress.advance(whole - self.told);
-        self.told = whole;
+        self.progress.advance(whole - self.whole);
+        self.whole = whole;
     }
 }
 
@@ -165,7 +165,7 @@ pub fn train_pass(
         told: Told {
             progress,
             done: 0.0,
-            told: 0,
+            whole: 0,
         },
     };
     pass.resume()?;

@@ -36,7 +36,12 @@ pub fn cut(composed: &Composed, width: usize) -> Option<Cut> {
         parameter.trainable && matches!(place, Place::Layer(_))
     };
     // otherwise the frozen part ends behind the pooling, where there are no tokens any more
-    if !composed.parameters.iter().zip(&composed.places).any(in_layer) {
+    if !composed
+        .parameters
+        .iter()
+        .zip(&composed.places)
+        .any(in_layer)
+    {
         return None;
     }
     let graph = composed.model.graph.as_ref()?;
