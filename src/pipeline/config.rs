@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::PipelineError;
 use crate::filter::{Curriculum, Exchange};
 use crate::graph::artifacts::make::Train;
-use crate::graph::lower::Compute;
+use crate::graph::lower::Precision;
 use crate::tags::TagRules;
 use crate::tokens::TokenPolicy;
 use crate::train::Schedule;
@@ -164,7 +164,7 @@ pub struct FineTuningConfig {
     /// Epochs until the drop rate is reached.
     pub ramp_epochs: usize,
     /// What matrix products are computed in on a CUDA device: `f32`, `f16`, `bf16`.
-    pub compute: Compute,
+    pub precision: Precision,
     /// Whether the backward pass computes activations again instead of keeping them: less memory, more
     /// time, the same results.
     pub recompute: bool,
@@ -269,7 +269,7 @@ impl Default for FineTuningConfig {
             batch_size_pairs: 16,
             tokens_per_call: 4096,
             ramp_epochs: 2,
-            compute: Compute::F32,
+            precision: Precision::F32,
             recompute: false,
             cache_gib: 16.0,
         }

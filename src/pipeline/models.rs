@@ -16,7 +16,7 @@ use crate::graph::artifacts::make::{
 };
 use crate::graph::artifacts::{Artifacts, Head};
 use crate::graph::backbone::training_forward;
-use crate::graph::lower::{Compute, LoweringOptions, moment_names};
+use crate::graph::lower::{LoweringOptions, Precision, moment_names};
 use crate::graph::optimizer::{AdamWSettings, OptimizerSettings};
 use crate::progress::Progress;
 use crate::reward::head::feature_batch;
@@ -204,10 +204,10 @@ impl Models<'_> {
             let lowering = LoweringOptions {
                 recompute: tuning.recompute,
                 // the CPU has no products in half precision
-                compute: if on_device {
-                    tuning.compute
+                precision: if on_device {
+                    tuning.precision
                 } else {
-                    Compute::F32
+                    Precision::F32
                 },
                 ..LoweringOptions::default()
             };

@@ -12,6 +12,7 @@ use prefclean::graph::proto::{DimProto, DimValue, ModelProto, TensorProto, Value
 
 use crate::runtime::session;
 
+mod encoders;
 mod models;
 mod operators;
 mod rewrites;

@@ -9,7 +9,7 @@ use ort::session::SessionInputValue;
 use ort::value::Tensor;
 use prefclean::graph::artifacts::Artifacts;
 use prefclean::graph::builder::{Builder, float, int, text};
-use prefclean::graph::lower::{self, LoweringOptions};
+use prefclean::graph::lower::{self, LoweringOptions, Precision};
 use prefclean::graph::optimizer::{self, OptimizerSettings, Update};
 use prefclean::graph::proto::{
     AttributeProto, DimProto, ModelProto, OperatorSetId, TensorProto, ValueInfoProto, elem,
@@ -517,5 +517,33 @@ fn recomputed_gradients_are_the_same() {
             run(&kept, &values, 0..4),
             "{name}"
         );
+    }
+}
+
+/// Half precision changes margins a little. The CPU provider has no bf16 products, and widens f16.
+#[test]
+fn half_precision_runs_and_stays_close() {
+    if runtime().is_none() {
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/data/models");
+    for name in ["bert", "llama", "gpt2"] {
+        let artifacts = Artifacts::read(&root.join(name)).unwrap();
+        let mut values = Named::new();
+        for parameter in artifacts.parameters() {
+            let value = (parameter.dims.clone(), parameter.data.clone());
+            values.insert(parameter.name.clone(), value);
+        }
+        let [full, half] = [Precision::F32, Precision::F16].map(|precision| {
+            let options = LoweringOptions {
+                precision,
+                ..LoweringOptions::default()
+            };
+            let model = lower::eval_model(&artifacts, &options).unwrap();
+            run(&model, &values, 0..4)[lower::MARGIN].1.clone()
+        });
+        for (full, half) in full.iter().zip(&half) {
+            assert!((full - half).abs() < 0.01, "{name}: {half} for {full}");
+        }
     }
 }

@@ -28,7 +28,7 @@ mod rules;
 mod source;
 mod tidy;
 
-pub use precision::Compute;
+pub use precision::Precision;
 use source::Source;
 
 #[cfg(test)]
@@ -87,8 +87,8 @@ pub struct LoweringOptions {
     /// same results: at `MiniLM` size 16 pairs of 128 tokens peak at 0.56 GB instead of 1.42, for a
     /// fifth more time.
     pub recompute: bool,
-    /// What matrix products are computed in.
-    pub compute: Compute,
+    /// What matrix products are computed in; all else stays f32.
+    pub precision: Precision,
 }
 
 impl LoweringOptions {
@@ -227,8 +227,7 @@ pub fn eval_model(
     source.lower(&mut b)?;
     source.measures(&mut b, false);
     source.declare_frozen(&mut b, options);
-    let model = tidy::tidied(b.finish())?;
-    Ok(precision::products_in(model, options.compute))
+    rounded(tidy::tidied(b.finish())?, options)
 }
 
 /// The model with every training operator replaced, and nothing else: inputs, outputs and the other
@@ -254,7 +253,17 @@ fn finished(
         recompute::recomputed(graph, &gradients);
         model = tidy::tidied(model)?;
     }
-    Ok(precision::products_in(model, options.compute))
+    rounded(model, options)
+}
+
+fn rounded(mut model: ModelProto, options: &LoweringOptions) -> Result<ModelProto, GraphError> {
+    if let Some(graph) = &mut model.graph
+        && options.precision != Precision::F32
+    {
+        precision::rounded(graph, options.precision);
+        return tidy::tidied(model);
+    }
+    Ok(model)
 }
 
 /// Adds parameters and moments as inputs, their new values as outputs, and the update between.

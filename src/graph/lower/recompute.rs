@@ -342,8 +342,18 @@ fn call(op_type: &str, inputs: &[&str], output: &str) -> NodeProto {
     }
 }
 
-/// The values that depend on a matrix of parameters.
+/// The values that depend on a matrix of parameters, without the matrices.
 fn activations(graph: &GraphProto) -> HashSet<String> {
+    let mut found = from_matrices(graph);
+    let inputs = graph.input.iter().map(|v| &v.name);
+    for name in inputs.chain(graph.initializer.iter().map(|t| &t.name)) {
+        found.remove(name);
+    }
+    found
+}
+
+/// Matrices of f32 among constants and inputs of known size, and the values that depend on them.
+pub(super) fn from_matrices(graph: &GraphProto) -> HashSet<String> {
     let is_matrix = |dims: &mut dyn Iterator<Item = i64>| dims.filter(|&dim| dim > 1).count() > 1;
     let mut found = HashSet::new();
     for tensor in &graph.initializer {
@@ -364,13 +374,11 @@ fn activations(graph: &GraphProto) -> HashSet<String> {
             found.insert(input.name.clone());
         }
     }
-    let matrices = found.clone();
     for node in &graph.node {
         let is_shape = ["Shape", "Size"].contains(&node.op_type.as_str());
         if !is_shape && read_names(node).iter().any(|&name| found.contains(name)) {
             found.extend(node.output.iter().cloned());
         }
     }
-    found.retain(|name| !matrices.contains(name));
     found
 }

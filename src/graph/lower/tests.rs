@@ -328,6 +328,43 @@ fn the_margin_is_a_difference_of_rewards() {
 }
 
 #[test]
+fn products_are_rounded_and_nothing_else() {
+    let halves = |graph: &GraphProto| {
+        let casts = graph.node.iter().filter(|n| n.op_type == "Cast");
+        let half = i64::from(elem::BFLOAT16);
+        casts.filter(|n| n.int("to", 0) == half).count()
+    };
+    let is_product =
+        |node: &&NodeProto| ["MatMul", "FusedMatMul", "Gemm"].contains(&node.op_type.as_str());
+    let options = LoweringOptions {
+        precision: Precision::Bf16,
+        ..LoweringOptions::default()
+    };
+    for recompute in [false, true] {
+        let options = LoweringOptions {
+            recompute,
+            ..options
+        };
+        let graph = graph_of(step_model(&MODERNBERT, &options));
+        let products = graph.node.iter().filter(is_product);
+        let rounded = products.filter(|n| n.input.iter().all(|name| name.contains(".half")));
+        let count = rounded.count();
+        assert!(count > 20);
+        // the rotary angles: made of constants and data
+        assert!(count < graph.node.iter().filter(is_product).count());
+        assert!(halves(&graph) < 2 * count, "each value is rounded once");
+    }
+    let options = LoweringOptions {
+        precision: Precision::F16,
+        ..options
+    };
+    // what is small next to the rest of its tensor may vanish, a tensor of small numbers does not
+    let graph = graph_of(gradient_model(&MODERNBERT, &options));
+    let sizes = graph.node.iter().filter(|n| n.op_type == "ReduceMax");
+    assert!(sizes.count() > 20, "operands are divided by their size");
+}
+
+#[test]
 fn broken_graphs_are_errors() {
     let error_of = |change: &dyn Fn(&mut GraphProto)| {
         let mut artifacts = artifacts(17, pair_loss);

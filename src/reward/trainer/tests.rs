@@ -7,7 +7,7 @@ use super::super::runtime::tests::runtime;
 use super::*;
 use crate::graph::artifacts::Artifacts;
 use crate::graph::backbone::{ATTENTION_MASK, INPUT_IDS};
-use crate::graph::lower::{Compute, LoweringOptions};
+use crate::graph::lower::{LoweringOptions, Precision};
 
 const PAIRS: usize = 4;
 
@@ -118,7 +118,7 @@ fn updates_in_the_graph_and_on_the_host_agree() {
 #[test]
 fn half_precision_trains_alike() {
     let options = LoweringOptions {
-        compute: Compute::F16,
+        precision: Precision::F16,
         ..LoweringOptions::default()
     };
     let (mut single, mut half) = (graph(1), graph_with(&options, 1));

@@ -12,7 +12,7 @@ use crate::runtime::runtime;
 /// A few cases each: a session is made for every one.
 fn runner() -> TestRunner {
     TestRunner::new(Config {
-        cases: 24,
+        cases: 100,
         failure_persistence: None,
         ..Config::default()
     })
