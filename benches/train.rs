@@ -207,7 +207,12 @@ fn model(
         std::fs::write(path, model.to_bytes())?;
         return Ok(());
     }
-    let mut trainer = HostTrainer::new(runtime, &artifacts, options.threads)?;
+    let mut trainer = HostTrainer::new(
+        runtime,
+        &artifacts,
+        options.threads,
+        &LoweringOptions::default(),
+    )?;
     drop(artifacts);
     options.measure(|number| {
         let mut batch = batch(number, options.pairs, options.tokens);

@@ -145,6 +145,10 @@ pub struct RunArgs {
     #[arg(long, default_value = "auto", help_heading = "Runtime")]
     device: Device,
 
+    /// Where the layers of model b train, if not there too: with two GPUs both models train side by side, on one in turn
+    #[arg(long, value_name = "DEVICE", help_heading = "Runtime")]
+    device_b: Option<Device>,
+
     /// ONNX Runtime library to load
     #[arg(long, value_name = "FILE", help_heading = "Runtime")]
     ort_lib: Option<PathBuf>,
@@ -255,6 +259,7 @@ impl RunArgs {
             run_dir: self.run_dir.clone(),
             config: self.config()?,
             device: self.device,
+            device_b: self.device_b,
             ort_lib: self.ort_lib.clone(),
             offline: self.offline,
             threads: self.threads.unwrap_or(0),

@@ -33,9 +33,7 @@ pub use rows::{BatchRows, RawPair};
 pub use shape::{Shape, ShapeKind};
 pub use source::{Batches, Input, PairBatch, PairRow, PairSource, Pairs, ReadOptions, RowAt};
 pub use unusable::UnusableReason;
-pub use write::{
-    Decision, Extra, FilterOptions, WriteCounts, write_filtered, write_with_columns,
-};
+pub use write::{Decision, Extra, FilterOptions, WriteCounts, write_filtered, write_with_columns};
 
 /// `Result` of this module.
 pub type Result<T, E = PairsError> = std::result::Result<T, E>;

@@ -164,7 +164,9 @@ pub fn write_with_columns(
     let mut n_rows = 0;
     for batch in source.batches() {
         let batch = batch?;
-        let rows: Vec<RowAt> = (0..batch.batch.num_rows()).map(|row| batch.at(row)).collect();
+        let rows: Vec<RowAt> = (0..batch.batch.num_rows())
+            .map(|row| batch.at(row))
+            .collect();
         let all = BooleanArray::from(vec![true; rows.len()]);
         output.write(&batch.batch, &all, added(&rows))?;
         n_rows += rows.len() as u64;

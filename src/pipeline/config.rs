@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::PipelineError;
 use crate::filter::{Curriculum, Exchange};
 use crate::graph::artifacts::make::Train;
+use crate::graph::lower::Precision;
 use crate::tags::TagRules;
 use crate::tokens::TokenPolicy;
 use crate::train::Schedule;
@@ -162,6 +163,11 @@ pub struct FineTuningConfig {
     pub tokens_per_call: usize,
     /// Epochs until the drop rate is reached.
     pub ramp_epochs: usize,
+    /// What matrix products are computed in on a CUDA device: `f32`, `f16`, `bf16`.
+    pub precision: Precision,
+    /// Whether the backward pass computes activations again instead of keeping them: less memory, more
+    /// time, the same results.
+    pub recompute: bool,
     /// Largest size of the cached states of the frozen layers, in GiB; beyond it they are computed anew
     /// in each call.
     pub cache_gib: f64,
@@ -263,6 +269,8 @@ impl Default for FineTuningConfig {
             batch_size_pairs: 16,
             tokens_per_call: 4096,
             ramp_epochs: 2,
+            precision: Precision::F32,
+            recompute: false,
             cache_gib: 16.0,
         }
     }
@@ -473,7 +481,12 @@ impl FineTuningConfig {
         })?;
         within("fine_tuning.warmup", self.warmup, 0.0, 1.0)?;
         within("fine_tuning.weight_decay", self.weight_decay, 0.0, 100.0)?;
-        within("fine_tuning.max_gradient_norm", self.max_gradient_norm, 0.0, 1e6)?;
+        within(
+            "fine_tuning.max_gradient_norm",
+            self.max_gradient_norm,
+            0.0,
+            1e6,
+        )?;
         within("fine_tuning.cache_gib", self.cache_gib, 0.0, 1e6)
     }
 }

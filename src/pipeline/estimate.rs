@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::PipelineError;
 use super::planting::ROUNDS;
-use super::run::{RunRequest, open_source};
+use super::run::{RunRequest, open_source, threads};
+use crate::graph::artifacts::make::Train;
 
 /// What a run would do.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,25 +40,32 @@ pub fn estimate(request: &RunRequest) -> Result<Estimate, PipelineError> {
     let pass = config.deciding_pass();
     let source = open_source(&request.inputs, &config.data.columns)?;
     let rows = source.rows();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if request.threads > 0 {
-        request.threads
-    } else {
-        threads
-    };
+    let threads = threads(request);
     let tokens = 2.0 * rows as f64 * config.tokens.max_length_tokens as f64;
     let epochs = config.first_pass.epochs
         + pass.epochs * pass.members
         + config.cross_fit.folds * config.cross_fit.epochs / ROUNDS;
     let passes = (epochs * ROUNDS * 2) as f64;
+    let (tuning_seconds, state_bytes) = if config.fine_tuning.train == Train::Head {
+        (0.0, 0)
+    } else {
+        // a forward pass for each scoring, as much for the frozen layers, twice that for a backward pass
+        let forward_passes = (1 + ROUNDS * 2 * 5 * pass.epochs * pass.members) as f64;
+        let seconds = tokens * forward_passes / (TOKENS_PER_SECOND * threads as f64);
+        (
+            seconds,
+            2 * rows * config.tokens.max_length_tokens as u64 * 4 * 384,
+        )
+    };
     let cell_bytes = (pass.epochs * ROUNDS * 2 * 9) as u64;
     Ok(Estimate {
         rows,
         shape: source.shape().to_string(),
         run_dir: request.run_dir(),
         seconds_at_most: tokens / (TOKENS_PER_SECOND * threads as f64)
-            + rows as f64 * passes * TRAINING_SECONDS,
+            + rows as f64 * passes * TRAINING_SECONDS
+            + tuning_seconds,
         memory_bytes: FIXED_BYTES + rows * (600 + 2 * cell_bytes),
-        disk_bytes: 2 * rows * 4 * 1152,
+        disk_bytes: 2 * rows * 4 * 1152 + state_bytes,
     })
 }

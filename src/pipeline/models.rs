@@ -16,16 +16,18 @@ use crate::graph::artifacts::make::{
 };
 use crate::graph::artifacts::{Artifacts, Head};
 use crate::graph::backbone::training_forward;
-use crate::graph::lower::moment_names;
+use crate::graph::lower::{LoweringOptions, Precision, moment_names};
 use crate::graph::optimizer::{AdamWSettings, OptimizerSettings};
 use crate::progress::Progress;
-use crate::reward::trainer::{GraphTrainer, HostTrainer, Trainer};
+use crate::reward::head::feature_batch;
+use crate::reward::trainer::{GraphTrainer, HostTrainer, Trainer, check_gradients};
 use crate::reward::{
-    Device, Encoder, ExecutionDevice, FeatureStore, Features, HeadModel, ModelState, RewardModel, Runtime,
-    TokenModel, View, encode_texts,
+    Device, Encoder, ExecutionDevice, FeatureStore, Features, HeadModel, ModelState, PairTexts,
+    RewardModel, Runtime, TokenModel, View, encode_texts,
 };
 use crate::setup::ModelFolder;
 use crate::tokens::Texts;
+use crate::train::TrainPair;
 
 /// What models are made from.
 pub struct Models<'a> {
@@ -130,6 +132,33 @@ fn gib(bytes: u64) -> f64 {
 }
 
 impl Models<'_> {
+    /// Holds the gradients of heads that the user brought to finite differences, on real pairs.
+    ///
+    /// # Errors
+    /// [`RewardError::Gradient`](crate::reward::RewardError::Gradient) names the parameter whose gradient
+    /// is wrong.
+    pub fn check_heads(&self, pairs: &[TrainPair]) -> Result<(), PipelineError> {
+        for which in 0..2 {
+            let config = self.config.models()[which];
+            if RunConfig::head_folder(config).is_none() {
+                continue;
+            }
+            let view = self.view(which, 0);
+            let head = self.heads[which].resized(view.width(), config.hidden, 0)?;
+            let mut trainer = HostTrainer::new(
+                self.runtime,
+                head.artifacts(),
+                1,
+                &LoweringOptions::default(),
+            )?;
+            let pairs = &pairs[..pairs.len().min(CHECKED_PAIRS)];
+            let texts: Vec<PairTexts> = pairs.iter().map(|pair| pair.texts[which]).collect();
+            let batch = feature_batch(&self.features[which], &view, &texts);
+            check_gradients(&mut trainer, &batch)?;
+        }
+        Ok(())
+    }
+
     /// Both models as heads over features.
     ///
     /// # Errors
@@ -145,9 +174,10 @@ impl Models<'_> {
             let view = self.view(which, seed);
             let head_seed = derive(seed, NAMES[which]);
             let head = self.heads[which].resized(view.width(), config.hidden, head_seed)?;
-            #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
             let mut artifacts = head.into_artifacts();
-            artifacts.optimizer = artifacts.optimizer.with_weight_decay(weight_decay as f32)?;
+            #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
+            let decay = weight_decay as f32;
+            artifacts.optimizer = artifacts.optimizer.with_weight_decay(decay)?;
             let model = HeadModel::new(self.runtime, &artifacts, Arc::clone(features), view);
             Ok(Box::new(model?))
         };
@@ -170,15 +200,30 @@ impl Models<'_> {
         let build = |which: usize| -> Result<Box<dyn RewardModel>, PipelineError> {
             let tuning = &self.config.fine_tuning;
             let artifacts = self.artifacts(which, &encoders[which], seed)?;
+            let on_device = self.devices[which] != ExecutionDevice::Cpu;
+            let lowering = LoweringOptions {
+                recompute: tuning.recompute,
+                // the CPU has no products in half precision
+                precision: if on_device {
+                    tuning.precision
+                } else {
+                    Precision::F32
+                },
+                ..LoweringOptions::default()
+            };
             let trainer: Box<dyn Trainer> = match self.devices[which] {
-                ExecutionDevice::Cpu => {
-                    Box::new(HostTrainer::new(self.runtime, &artifacts, self.threads)?)
-                }
-                device => Box::new(GraphTrainer::new(
+                ExecutionDevice::Cpu => Box::new(HostTrainer::new(
+                    self.runtime,
+                    &artifacts,
+                    self.threads,
+                    &lowering,
+                )?),
+                device @ ExecutionDevice::Cuda(_) => Box::new(GraphTrainer::new(
                     self.runtime,
                     &artifacts,
                     device,
                     self.threads,
+                    &lowering,
                 )?),
             };
             Ok(Box::new(TokenModel::new(
@@ -202,7 +247,9 @@ impl Models<'_> {
         let mut composed = self.composed(which, encoder.forward.clone(), seed)?;
         if encoder.states.is_some() {
             let cut = cut(&composed, encoder.width);
-            composed = cut.expect("states are cached only where there is a cut").rest;
+            composed = cut
+                .expect("states are cached only where there is a cut")
+                .rest;
         }
         Ok(composed.artifacts(self.optimizer())?)
     }
@@ -240,7 +287,10 @@ impl Models<'_> {
             step: state.step,
             tensors: Vec::new(),
         };
-        for (own, target) in names(&weight.name).into_iter().zip(names(make::HEAD_WEIGHT)) {
+        for (own, target) in names(&weight.name)
+            .into_iter()
+            .zip(names(make::HEAD_WEIGHT))
+        {
             let found = state.tensors.iter().find(|(name, _)| *name == own);
             let values = found.map_or(&[][..], |(_, values)| values);
             whole.tensors.push((target, view.spread(values, width)));
@@ -288,6 +338,9 @@ impl Models<'_> {
 }
 
 const NAMES: [&str; 2] = ["a", "b"];
+
+/// Pairs on which gradients are held to finite differences.
+const CHECKED_PAIRS: usize = 32;
 
 /// Pools of the feature file, in its order.
 const POOLS: [make::Pool; 3] = [make::Pool::Cls, make::Pool::Mean, make::Pool::Max];

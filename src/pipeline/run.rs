@@ -37,6 +37,7 @@ const FEATURES_VERSION: u32 = 2;
 
 /// What a user asks of a run.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct RunRequest {
     /// Files, folders, globs.
     pub inputs: Vec<String>,
@@ -48,6 +49,8 @@ pub struct RunRequest {
     pub config: RunConfig,
     /// Where the models run.
     pub device: Device,
+    /// Where the layers of model b train, if not there.
+    pub device_b: Option<Device>,
     /// The runtime library that the user named.
     pub ort_lib: Option<PathBuf>,
     /// Fetch nothing.
@@ -111,7 +114,9 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     let options = setup_options(request)?;
     let runtime_library = setup::ensure_runtime(&options, progress)?;
     // before any other thread starts: they inherit the flushing of denormals that its first session sets
-    let runtime = runtime_library.load().map_err(crate::reward::RewardError::from)?;
+    let runtime = runtime_library
+        .load()
+        .map_err(crate::reward::RewardError::from)?;
     if request.threads > 0 {
         // fails only where a pool exists already, which then is the one to use
         let _ = rayon::ThreadPoolBuilder::new()
@@ -121,6 +126,12 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     let device = runtime
         .resolve(request.device)
         .map_err(crate::reward::RewardError::from)?;
+    let device_b = match request.device_b {
+        Some(device_b) => runtime
+            .resolve(device_b)
+            .map_err(crate::reward::RewardError::from)?,
+        None => device,
+    };
     let (backbones, backbone_of) = backbones(config, &options, progress)?;
     let mut tokenizers = Vec::new();
     for backbone in &backbones {
@@ -164,7 +175,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     clock.lap("encoding");
 
     let ids: Vec<PairId> = ingested.pairs.iter().map(|pair| pair.id).collect();
-    let training_key = training_key(config, &ingested, backbone_of, &backbones, &heads, device)?;
+    let training_key = training_key(config, &ingested, backbone_of, &backbones, &heads, device);
     let models = Models {
         runtime,
         config,
@@ -173,7 +184,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         folders: backbone_of.map(|i| &backbones[i]),
         texts: backbone_of.map(|i| Arc::clone(&ingested.texts[i])),
         encoders: (!encoders.is_empty()).then(|| backbone_of.map(|i| Arc::clone(&encoders[i]))),
-        devices: [device, device],
+        devices: [device, device_b],
         threads: (threads(request) / 2).max(1),
     };
     let trainer = Trainer {
@@ -192,6 +203,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         work: (work, training_key.clone()),
         progress,
     };
+    trainer.models.check_heads(&trainer.pairs)?;
     let trained = train(&trainer, &ids, &mut clock)?;
     let facts = facts(
         &trainer,
@@ -535,7 +547,7 @@ fn training_key(
     backbones: &[ModelFolder],
     heads: &[Head; 2],
     device: ExecutionDevice,
-) -> Result<String, PipelineError> {
+) -> String {
     let mut hasher = blake3::Hasher::new();
     let trained = RunConfig {
         tags: crate::tags::TagRules::default(),
@@ -560,7 +572,7 @@ fn training_key(
             }
         }
     }
-    Ok(hasher.finalize().to_hex().to_string())
+    hasher.finalize().to_hex().to_string()
 }
 
 pub(super) fn digest_inputs(source: &PairSource) -> Result<Vec<report::Input>, PipelineError> {

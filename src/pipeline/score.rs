@@ -110,8 +110,7 @@ pub fn score(
     let margins = pairs.iter().map(|[c, r]| f64::from(c - r));
     let (accuracy, accuracy_interval) = accuracy(margins.clone());
     #[expect(clippy::cast_precision_loss, reason = "pairs are fewer than 2^52")]
-    let mean_loss =
-        (n_pairs > 0).then(|| margins.map(loss).sum::<f64>() / n_pairs as f64);
+    let mean_loss = (n_pairs > 0).then(|| margins.map(loss).sum::<f64>() / n_pairs as f64);
 
     if let Some(output) = &request.output {
         write_with_columns(&source, output, fields(), |rows| {
@@ -154,9 +153,8 @@ fn fields() -> Vec<Field> {
 
 fn columns(scores: &[(String, Option<[f32; 2]>)]) -> Vec<ArrayRef> {
     let ids = scores.iter().map(|(id, _)| id.as_str());
-    let rewards = |side: usize| -> Float32Array {
-        scores.iter().map(|(_, s)| s.map(|s| s[side])).collect()
-    };
+    let rewards =
+        |side: usize| -> Float32Array { scores.iter().map(|(_, s)| s.map(|s| s[side])).collect() };
     let margin = |s: [f32; 2]| s[0] - s[1];
     let margins: Float32Array = scores.iter().map(|(_, s)| s.map(margin)).collect();
     let losses: Float64Array = scores
@@ -209,7 +207,10 @@ mod tests {
         let (share, interval) = accuracy(margins);
         let [low, high] = interval.unwrap();
         assert!((share.unwrap() - 0.6).abs() < 1e-12);
-        assert!((low - 0.502_003).abs() < 1e-5 && (high - 0.690_599).abs() < 1e-5, "{low} {high}");
+        assert!(
+            (low - 0.502_003).abs() < 1e-5 && (high - 0.690_599).abs() < 1e-5,
+            "{low} {high}"
+        );
         assert_eq!(accuracy(std::iter::empty()), (None, None));
         assert_eq!(accuracy([0.0, 0.0].into_iter()).0, Some(0.5));
     }

@@ -17,7 +17,7 @@ use crate::train::{Dynamics, PassOptions, Saving, TrainPair, train_pass};
 
 /// Time after which a pass saves its state within an epoch: a whole encoder's state takes about a
 /// second to write.
-const SAVE_EVERY: Duration = Duration::from_secs(60);
+const SAVE_EVERY: Duration = Duration::from_mins(1);
 
 /// Pairs scored in one call outside of training.
 const SCORED_PAIRS: usize = 1024;
@@ -88,12 +88,16 @@ impl Trainer<'_> {
             ramp_epochs: pass.ramp_epochs,
             seed: 0,
         };
-        self.rounds("second pass", &options, pass.members, true, |seed| {
-            match &self.models.encoders {
+        self.rounds(
+            "second pass",
+            &options,
+            pass.members,
+            true,
+            |seed| match &self.models.encoders {
                 None => self.models.heads(seed, filter.weight_decay),
                 Some(encoders) => self.models.encoders(encoders, seed),
-            }
-        })
+            },
+        )
     }
 
     /// A pass without filter, with the first pass's optimizer.

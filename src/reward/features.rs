@@ -202,7 +202,8 @@ impl Features {
     fn bytes(&self, text: TextIndex) -> &[u8] {
         let row_bytes = self.width * 4;
         let Rows { first, n } = self.rows[text as usize];
-        let start = usize::try_from(first).expect("a mapped file fits the address space") * row_bytes;
+        let start =
+            usize::try_from(first).expect("a mapped file fits the address space") * row_bytes;
         &self.data[start..start + n as usize * row_bytes]
     }
 

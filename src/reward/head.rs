@@ -6,6 +6,7 @@ use super::runtime::{ExecutionDevice, Runtime};
 use super::trainer::{GraphTrainer, Input, MicroBatch, StepResult, Trainer, Values};
 use super::{Features, ModelState, PairTexts, RewardError, RewardModel, View};
 use crate::graph::artifacts::{Artifacts, CHOSEN, REJECTED};
+use crate::graph::lower::LoweringOptions;
 
 /// A reward model: a [`View`] of features, and a head.
 ///
@@ -32,27 +33,34 @@ impl HeadModel {
         Ok(Self {
             features,
             view,
-            trainer: GraphTrainer::new(runtime, head, ExecutionDevice::Cpu, 1)?,
+            trainer: GraphTrainer::new(
+                runtime,
+                head,
+                ExecutionDevice::Cpu,
+                1,
+                &LoweringOptions::default(),
+            )?,
         })
     }
+}
 
-    /// Features of both sides: `[n_pairs, width]` each.
-    fn batch(&self, pairs: &[PairTexts]) -> MicroBatch {
-        let side = |name, which: usize| {
-            let mut values = Vec::with_capacity(pairs.len() * self.view.width());
-            for pair in pairs {
-                self.view.append(&self.features, pair[which], &mut values);
-            }
-            Input {
-                name,
-                shape: vec![pairs.len(), self.view.width()],
-                values: Values::F32(values),
-            }
-        };
-        MicroBatch {
-            n_pairs: pairs.len(),
-            inputs: vec![side(CHOSEN, 0), side(REJECTED, 1)],
+/// What a head takes of pairs: the features of both sides, `[n_pairs, width]` each.
+#[must_use]
+pub fn feature_batch(features: &Features, view: &View, pairs: &[PairTexts]) -> MicroBatch {
+    let side = |name, which: usize| {
+        let mut values = Vec::with_capacity(pairs.len() * view.width());
+        for pair in pairs {
+            view.append(features, pair[which], &mut values);
         }
+        Input {
+            name,
+            shape: vec![pairs.len(), view.width()],
+            values: Values::F32(values),
+        }
+    };
+    MicroBatch {
+        n_pairs: pairs.len(),
+        inputs: vec![side(CHOSEN, 0), side(REJECTED, 1)],
     }
 }
 
@@ -61,7 +69,8 @@ impl RewardModel for HeadModel {
         if pairs.is_empty() {
             return Ok(Vec::new());
         }
-        self.trainer.margins(self.batch(pairs))
+        let batch = feature_batch(&self.features, &self.view, pairs);
+        self.trainer.margins(batch)
     }
 
     fn train_step(
@@ -69,7 +78,8 @@ impl RewardModel for HeadModel {
         pairs: &[PairTexts],
         learning_rate: f32,
     ) -> Result<StepResult, RewardError> {
-        self.trainer.step(vec![self.batch(pairs)], learning_rate)
+        let batch = feature_batch(&self.features, &self.view, pairs);
+        self.trainer.step(vec![batch], learning_rate)
     }
 
     fn state(&self) -> Result<ModelState, RewardError> {

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::reward::{PairTexts, RewardError, RewardModel};
 
 /// Pairs whose margins are taken in one call at the end of an epoch.
-const EVALUATION_PAIRS: usize = 1024;
+const EVALUATION_PAIRS: usize = 256;
 
 /// How the learning rate moves over a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +106,35 @@ struct Pass<'a> {
     batches_done: usize,
     saving: Option<Saving<'a>>,
     last_saved: Instant,
+    told: Told<'a>,
+}
+
+/// Progress in pairs, told so that time left can be read from it: of the work on a pair in an epoch,
+/// scoring it when the epoch ends is a part too.
+struct Told<'a> {
     progress: &'a dyn Progress,
+    done: f64,
+    whole: u64,
+}
+
+/// Part of an epoch's work on a pair that its scoring at the end is: a forward pass, where training
+/// is a forward pass and, twice as long, a backward one.
+const SCORING: f64 = 0.25;
+
+impl Told<'_> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a number of pairs"
+    )]
+    fn advance(&mut self, pairs: usize, part: f64) {
+        self.done += pairs as f64 * part;
+        // the small term keeps whole epochs whole
+        let whole = (self.done + 1e-6) as u64;
+        self.progress.advance(whole - self.whole);
+        self.whole = whole;
+    }
 }
 
 /// Trains both models and records their dynamics.
@@ -134,7 +162,11 @@ pub fn train_pass(
         pairs,
         options,
         saving,
-        progress,
+        told: Told {
+            progress,
+            done: 0.0,
+            whole: 0,
+        },
     };
     pass.resume()?;
     while pass.dynamics.n_epochs < options.epochs || pass.batches_done > 0 {
@@ -164,8 +196,8 @@ impl Pass<'_> {
         let interrupted = usize::from(self.batches_done > 0);
         let whole_epochs = self.dynamics.n_epochs.min(self.options.epochs) - interrupted;
         let pairs_done = (self.batches_done * self.options.batch_size_pairs).min(self.pairs.len());
-        self.progress
-            .advance((self.pairs.len() * whole_epochs + pairs_done) as u64);
+        self.told.advance(self.pairs.len() * whole_epochs, 1.0);
+        self.told.advance(pairs_done, 1.0 - SCORING);
         Ok(())
     }
 
@@ -222,7 +254,7 @@ impl Pass<'_> {
             #[expect(clippy::cast_possible_truncation, reason = "the model is f32")]
             let learning_rate = (options.learning_rate * factor) as f32;
             self.batch(epoch, rate, &plan, batch, learning_rate)?;
-            self.progress.advance(batch.len() as u64);
+            self.told.advance(batch.len(), 1.0 - SCORING);
             self.batches_done = number + 1;
             let due = |saving: &Saving<'_>| self.last_saved.elapsed() > saving.every;
             if self.batches_done < n_batches && self.saving.as_ref().is_some_and(due) {
@@ -231,14 +263,17 @@ impl Pass<'_> {
         }
         self.batches_done = 0;
         let pairs = self.pairs;
-        let ends = both(self.models, epoch, |model, which| {
-            let mut margins = Vec::with_capacity(pairs.len());
-            for chunk in pairs.chunks(EVALUATION_PAIRS) {
+        let mut ends = [Vec::new(), Vec::new()];
+        for chunk in pairs.chunks(EVALUATION_PAIRS) {
+            let margins = both(self.models, epoch, |model, which| {
                 let texts: Vec<PairTexts> = chunk.iter().map(|pair| pair.texts[which]).collect();
-                margins.extend(model.margins(&texts)?);
+                model.margins(&texts)
+            })?;
+            for (ends, margins) in ends.iter_mut().zip(margins) {
+                ends.extend(margins);
             }
-            Ok(margins)
-        })?;
+            self.told.advance(chunk.len(), SCORING);
+        }
         let span = self.dynamics.span(epoch);
         for (recorded, margins) in self.dynamics.models.iter_mut().zip(ends) {
             recorded.margin_end[span.clone()].copy_from_slice(&margins);

@@ -68,9 +68,22 @@ fn the_last_layers_train_and_the_model_can_be_kept_exported_and_scored_with() {
     let expected = margins_at_the_end(&test);
     assert!(expected.len() > 20 && expected.iter().any(|(_, margin)| margin.abs() > 1e-3));
 
-    test.ok(&["export", "clean.prefclean/models/a", "-o", "model", "--quiet"]);
+    test.ok(&[
+        "export",
+        "clean.prefclean/models/a",
+        "-o",
+        "model",
+        "--quiet",
+    ]);
     let limits = ["--max-length-tokens", "48", "--response-tokens", "30"];
-    let score = ["score", "in.parquet", "--model", "model", "-o", "scored.parquet"];
+    let score = [
+        "score",
+        "in.parquet",
+        "--model",
+        "model",
+        "-o",
+        "scored.parquet",
+    ];
     let figures = test.json(&[&score[..], &limits].concat());
     assert_eq!(figures["scored"], 40);
     let scored = table(test.path("scored.parquet"));
@@ -81,7 +94,10 @@ fn the_last_layers_train_and_the_model_can_be_kept_exported_and_scored_with() {
         let row = ids.iter().position(|known| *known == id).unwrap();
         let margin = margins.value(row);
         // the whole model from token ids, against the last layer on cached states
-        assert!((margin - expected).abs() < 1e-3, "{id}: {margin} is not {expected}");
+        assert!(
+            (margin - expected).abs() < 1e-3,
+            "{id}: {margin} is not {expected}"
+        );
     }
 }
 

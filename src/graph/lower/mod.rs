@@ -245,10 +245,6 @@ fn finished(
     gradients: &[(&Parameter, String)],
     options: &LoweringOptions,
 ) -> Result<ModelProto, GraphError> {
-    if options.precision == Precision::F16 {
-        let what = "gradients in f16, where they underflow: expected bf16 or f32";
-        return Err(GraphError::Unsupported(what.into()));
-    }
     let mut gradients: Vec<String> = gradients.iter().map(|(_, value)| value.clone()).collect();
     let mut model = tidy::tidied_with(b.finish(), &mut gradients)?;
     if let Some(graph) = &mut model.graph

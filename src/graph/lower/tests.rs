@@ -358,11 +358,10 @@ fn products_are_rounded_and_nothing_else() {
         precision: Precision::F16,
         ..options
     };
-    let error = gradient_model(&MODERNBERT, &options)
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("underflow"), "{error}");
-    assert!(eval_model(&MODERNBERT, &options).is_ok());
+    // what is small next to the rest of its tensor may vanish, a tensor of small numbers does not
+    let graph = graph_of(gradient_model(&MODERNBERT, &options));
+    let sizes = graph.node.iter().filter(|n| n.op_type == "ReduceMax");
+    assert!(sizes.count() > 20, "operands are divided by their size");
 }
 
 #[test]

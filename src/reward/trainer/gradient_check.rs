@@ -8,8 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::super::RewardError;
-use super::host_trainer::HostTrainer;
 use super::MicroBatch;
+use super::host_trainer::HostTrainer;
 
 /// Parameters that are checked, spread over the model.
 const CHECKED: usize = 8;
@@ -88,26 +88,47 @@ fn check(
 /// The gradient's direction; its largest component has size 1.
 fn along(gradient: &[f32]) -> Vec<f64> {
     let largest = gradient.iter().fold(0.0f32, |max, g| max.max(g.abs()));
-    let scale = if largest > 0.0 { f64::from(largest).recip() } else { 0.0 };
+    let scale = if largest > 0.0 {
+        f64::from(largest).recip()
+    } else {
+        0.0
+    };
     gradient.iter().map(|&g| f64::from(g) * scale).collect()
 }
 
 fn random_signs(n: usize, seed: u64) -> Vec<f64> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     (0..n)
-        .map(|_| if random.next_u32() & 1 == 0 { 1.0 } else { -1.0 })
+        .map(|_| {
+            if random.next_u32() & 1 == 0 {
+                1.0
+            } else {
+                -1.0
+            }
+        })
         .collect()
 }
 
 fn dot(gradient: &[f32], direction: &[f64]) -> f64 {
-    gradient.iter().zip(direction).map(|(&g, d)| f64::from(g) * d).sum()
+    gradient
+        .iter()
+        .zip(direction)
+        .map(|(&g, d)| f64::from(g) * d)
+        .sum()
 }
 
 fn norm(values: &[f32]) -> f64 {
-    values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt()
+    values
+        .iter()
+        .map(|&v| f64::from(v) * f64::from(v))
+        .sum::<f64>()
+        .sqrt()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "parameters have fewer than 2^52 values")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "parameters have fewer than 2^52 values"
+)]
 fn count(values: &[f32]) -> f64 {
     values.len().max(1) as f64
 }

@@ -89,7 +89,12 @@ impl Place {
         })
     }
 
-    fn write(&self, target: &mut Tensor<f32>, dims: &[i64], values: &[f32]) -> Result<(), RewardError> {
+    fn write(
+        &self,
+        target: &mut Tensor<f32>,
+        dims: &[i64],
+        values: &[f32],
+    ) -> Result<(), RewardError> {
         match self.device {
             ExecutionDevice::Cpu => target.extract_tensor_mut().1.copy_from_slice(values),
             ExecutionDevice::Cuda(_) => {
@@ -120,15 +125,15 @@ impl GraphTrainer {
         artifacts: &Artifacts,
         device: ExecutionDevice,
         threads: usize,
+        options: &LoweringOptions,
     ) -> Result<Self, RewardError> {
         let place = Place {
             runtime,
             device,
             threads,
         };
-        let options = LoweringOptions::default();
-        let step = place.graph(&lower::step_model(artifacts, &options)?.to_bytes())?;
-        let eval = place.graph(&lower::eval_model(artifacts, &options)?.to_bytes())?;
+        let step = place.graph(&lower::step_model(artifacts, options)?.to_bytes())?;
+        let eval = place.graph(&lower::eval_model(artifacts, options)?.to_bytes())?;
         let allocator = place.allocator(&step.session)?;
         let mut parameters = Vec::new();
         for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {
@@ -154,8 +159,8 @@ impl GraphTrainer {
             eval,
             several: None,
             several_onnx: [
-                lower::accumulate_model(artifacts, &options)?.to_bytes(),
-                lower::update_model(artifacts, &options)?.to_bytes(),
+                lower::accumulate_model(artifacts, options)?.to_bytes(),
+                lower::update_model(artifacts, options)?.to_bytes(),
             ],
             parameters,
             place,
@@ -164,18 +169,27 @@ impl GraphTrainer {
         })
     }
 
-    fn step_once(&mut self, batch: MicroBatch, learning_rate: f32) -> Result<StepResult, RewardError> {
+    fn step_once(
+        &mut self,
+        batch: MicroBatch,
+        learning_rate: f32,
+    ) -> Result<StepResult, RewardError> {
         let bound = Bound {
             present: self.present,
             from_zero: true,
         };
         let parameters = &mut self.parameters;
-        let binding = binding(&self.step.session, &mut self.step.bindings, bound, |binding| {
-            for held in parameters {
-                held.bind_update(binding, bound.present)?;
-            }
-            Ok(())
-        })?;
+        let binding = binding(
+            &self.step.session,
+            &mut self.step.bindings,
+            bound,
+            |binding| {
+                for held in parameters {
+                    held.bind_update(binding, bound.present)?;
+                }
+                Ok(())
+            },
+        )?;
         bind_results(binding, &[LOSS, MARGIN])?;
         bind_data(&self.step.session, binding, batch)?;
         bind_scalars(binding, learning_rate, self.steps + 1)?;
@@ -202,7 +216,8 @@ impl GraphTrainer {
         for held in &mut self.parameters {
             let mut zeros = Tensor::<f32>::new(&allocator, held.dims.clone())?;
             let length = zeros.shape().num_elements();
-            self.place.write(&mut zeros, &held.dims, &vec![0.0; length])?;
+            self.place
+                .write(&mut zeros, &held.dims, &vec![0.0; length])?;
             held.gradient = Some([zeros, Tensor::new(&allocator, held.dims.clone())?]);
         }
         self.several = Some(graphs);
@@ -229,16 +244,21 @@ impl GraphTrainer {
                 from_zero: number == 0,
             };
             let parameters = &mut self.parameters;
-            let binding = binding(&accumulate.session, &mut accumulate.bindings, bound, |binding| {
-                for held in parameters {
-                    binding.bind_input(&held.name, &held.sets[bound.present])?;
-                    let [zeros, sum] = held.gradient.as_mut().expect("was just made");
-                    let before = if bound.from_zero { &*zeros } else { &*sum };
-                    binding.bind_input(lower::accumulated_name(&held.name), before)?;
-                    binding.bind_output(lower::gradient_name(&held.name), sum)?;
-                }
-                Ok(())
-            })?;
+            let binding = binding(
+                &accumulate.session,
+                &mut accumulate.bindings,
+                bound,
+                |binding| {
+                    for held in parameters {
+                        binding.bind_input(&held.name, &held.sets[bound.present])?;
+                        let [zeros, sum] = held.gradient.as_mut().expect("was just made");
+                        let before = if bound.from_zero { &*zeros } else { &*sum };
+                        binding.bind_input(lower::accumulated_name(&held.name), before)?;
+                        binding.bind_output(lower::gradient_name(&held.name), sum)?;
+                    }
+                    Ok(())
+                },
+            )?;
             bind_results(binding, &[LOSS, MARGIN])?;
             bind_data(&accumulate.session, binding, batch)?;
             binding.bind_input(SHARE, &scalar(share)?)?;
@@ -282,7 +302,10 @@ impl Held {
         };
         binding.bind_input(&self.name, now)?;
         binding.bind_output(lower::new_name(&self.name), next)?;
-        for (name, moment) in lower::moment_names(&self.name).iter().zip(&mut self.moments) {
+        for (name, moment) in lower::moment_names(&self.name)
+            .iter()
+            .zip(&mut self.moments)
+        {
             binding.bind_input(name, &*moment)?;
             binding.bind_output(lower::new_name(name), moment)?;
         }
@@ -342,12 +365,17 @@ impl Trainer for GraphTrainer {
             from_zero: false,
         };
         let parameters = &self.parameters;
-        let binding = binding(&self.eval.session, &mut self.eval.bindings, bound, |binding| {
-            for held in parameters {
-                binding.bind_input(&held.name, &held.sets[bound.present])?;
-            }
-            Ok(())
-        })?;
+        let binding = binding(
+            &self.eval.session,
+            &mut self.eval.bindings,
+            bound,
+            |binding| {
+                for held in parameters {
+                    binding.bind_input(&held.name, &held.sets[bound.present])?;
+                }
+                Ok(())
+            },
+        )?;
         bind_results(binding, &[MARGIN])?;
         bind_data(&self.eval.session, binding, batch)?;
         let outputs = self.eval.session.run_binding(binding)?;
@@ -361,7 +389,10 @@ impl Trainer for GraphTrainer {
         for held in &self.parameters {
             let present = &held.sets[self.present];
             tensors.push((held.name.clone(), self.place.read(present)?));
-            for (name, moment) in lower::moment_names(&held.name).into_iter().zip(&held.moments) {
+            for (name, moment) in lower::moment_names(&held.name)
+                .into_iter()
+                .zip(&held.moments)
+            {
                 tensors.push((name, self.place.read(moment)?));
             }
         }
@@ -377,8 +408,12 @@ impl Trainer for GraphTrainer {
             let length = present.shape().num_elements();
             let values = saved(state, &held.name, length)?;
             self.place.write(present, &held.dims, values)?;
-            for (name, moment) in lower::moment_names(&held.name).iter().zip(&mut held.moments) {
-                self.place.write(moment, &held.dims, saved(state, name, length)?)?;
+            for (name, moment) in lower::moment_names(&held.name)
+                .iter()
+                .zip(&mut held.moments)
+            {
+                self.place
+                    .write(moment, &held.dims, saved(state, name, length)?)?;
             }
         }
         self.steps = state.step;

@@ -58,12 +58,16 @@ impl HostTrainer {
         runtime: &Runtime,
         artifacts: &Artifacts,
         threads: usize,
+        options: &LoweringOptions,
     ) -> Result<Self, RewardError> {
-        let options = LoweringOptions::default();
-        let gradient_model = lower::gradient_model(artifacts, &options)?;
+        let gradient_model = lower::gradient_model(artifacts, options)?;
         let mut gradient = Graph::new(runtime, &gradient_model.to_bytes(), threads)?;
         drop(gradient_model);
-        let mut eval = Graph::new(runtime, &lower::eval_model(artifacts, &options)?.to_bytes(), threads)?;
+        let mut eval = Graph::new(
+            runtime,
+            &lower::eval_model(artifacts, options)?.to_bytes(),
+            threads,
+        )?;
         let mut parameters = Vec::new();
         for parameter in artifacts.parameters().iter().filter(|p| p.trainable) {
             let dims = parameter.dims.clone();
@@ -85,7 +89,7 @@ impl HostTrainer {
             gradient,
             eval,
             parameters,
-            optimizer: artifacts.optimizer.clone(),
+            optimizer: artifacts.optimizer,
             steps: 0,
         })
     }
@@ -212,7 +216,10 @@ impl Trainer for HostTrainer {
         for held in &self.parameters {
             let (_, values) = held.value.extract_tensor();
             tensors.push((held.name.clone(), values.to_vec()));
-            for (name, moment) in lower::moment_names(&held.name).into_iter().zip(&held.moments) {
+            for (name, moment) in lower::moment_names(&held.name)
+                .into_iter()
+                .zip(&held.moments)
+            {
                 tensors.push((name, moment.clone()));
             }
         }
@@ -226,7 +233,10 @@ impl Trainer for HostTrainer {
         for held in &mut self.parameters {
             let (_, values) = held.value.extract_tensor_mut();
             values.copy_from_slice(saved(state, &held.name, values.len())?);
-            for (name, moment) in lower::moment_names(&held.name).iter().zip(&mut held.moments) {
+            for (name, moment) in lower::moment_names(&held.name)
+                .iter()
+                .zip(&mut held.moments)
+            {
                 let values = saved(state, name, moment.len())?;
                 moment.copy_from_slice(values);
             }

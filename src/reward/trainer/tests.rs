@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::super::runtime::tests::runtime;
 use super::super::runtime::ExecutionDevice;
+use super::super::runtime::tests::runtime;
 use super::*;
 use crate::graph::artifacts::Artifacts;
 use crate::graph::backbone::{ATTENTION_MASK, INPUT_IDS};
+use crate::graph::lower::{LoweringOptions, Precision};
 
 const PAIRS: usize = 4;
 
@@ -16,11 +17,22 @@ fn artifacts() -> Artifacts {
 }
 
 fn host(threads: usize) -> HostTrainer {
-    HostTrainer::new(runtime(), &artifacts(), threads).unwrap()
+    HostTrainer::new(
+        runtime(),
+        &artifacts(),
+        threads,
+        &LoweringOptions::default(),
+    )
+    .unwrap()
 }
 
 fn graph(threads: usize) -> GraphTrainer {
-    GraphTrainer::new(runtime(), &artifacts(), ExecutionDevice::Cpu, threads).unwrap()
+    graph_with(&LoweringOptions::default(), threads)
+}
+
+fn graph_with(options: &LoweringOptions, threads: usize) -> GraphTrainer {
+    let device = ExecutionDevice::Cpu;
+    GraphTrainer::new(runtime(), &artifacts(), device, threads, options).unwrap()
 }
 
 /// Some pairs of texts of several lengths: rows `2 * from` to `2 * to` of a fixed batch.
@@ -31,7 +43,11 @@ fn pairs(number: usize, from: usize, to: usize) -> MicroBatch {
         for place in 0..tokens {
             let inside = place < tokens - (row + number) % 5;
             let mixed = (row * 31 + place * 17 + number * 7 + row * place * 3) % 29;
-            ids.push(if inside { i64::try_from(mixed).unwrap() + 2 } else { 1 });
+            ids.push(if inside {
+                i64::try_from(mixed).unwrap() + 2
+            } else {
+                1
+            });
             mask.push(i64::from(inside));
         }
     }
@@ -58,9 +74,17 @@ fn difference(found: &dyn Trainer, expected: &dyn Trainer) -> f32 {
     let [found, expected] = [found, expected].map(|trainer| trainer.state().unwrap());
     let mut worst = 0.0f32;
     for parameter in start.parameters().iter().filter(|p| p.trainable) {
-        let values = |state: &ModelState| saved(state, &parameter.name, parameter.data.len()).unwrap().to_vec();
+        let values = |state: &ModelState| {
+            saved(state, &parameter.name, parameter.data.len())
+                .unwrap()
+                .to_vec()
+        };
         let norm = |a: &[f32], b: &[f32]| {
-            a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt()
+            a.iter()
+                .zip(b)
+                .map(|(a, b)| (a - b) * (a - b))
+                .sum::<f32>()
+                .sqrt()
         };
         let (found, expected) = (values(&found), values(&expected));
         let moved = norm(&expected, &parameter.data).max(1e-6);
@@ -77,15 +101,39 @@ fn updates_in_the_graph_and_on_the_host_agree() {
     let (mut host, mut graph) = (host(1), graph(1));
     let (by_host, by_graph) = (train(&mut host, 0..6), train(&mut graph, 0..6));
     for (a, b) in by_host.iter().zip(&by_graph) {
-        assert!((a.loss - b.loss).abs() < 1e-5 * a.loss, "{} {}", a.loss, b.loss);
+        assert!(
+            (a.loss - b.loss).abs() < 1e-5 * a.loss,
+            "{} {}",
+            a.loss,
+            b.loss
+        );
     }
-    assert!(by_host[5].loss != by_host[0].loss);
+    assert!((by_host[5].loss - by_host[0].loss).abs() > 1e-3);
     let worst = difference(&graph, &host);
     assert!(worst < 1e-3, "{worst}");
-    assert_eq!(
-        host.margins(pairs(0, 0, PAIRS)).unwrap().len(),
-        PAIRS
-    );
+    assert_eq!(host.margins(pairs(0, 0, PAIRS)).unwrap().len(), PAIRS);
+}
+
+/// Products in half precision follow single precision, and do differ from it.
+#[test]
+fn half_precision_trains_alike() {
+    let options = LoweringOptions {
+        precision: Precision::F16,
+        ..LoweringOptions::default()
+    };
+    let (mut single, mut half) = (graph(1), graph_with(&options, 1));
+    let (expected, found) = (train(&mut single, 0..6), train(&mut half, 0..6));
+    for (a, b) in expected.iter().zip(&found) {
+        assert!(
+            (a.loss - b.loss).abs() < 5e-3 * a.loss,
+            "{} {}",
+            a.loss,
+            b.loss
+        );
+    }
+    assert!(expected != found, "nothing was computed in half precision");
+    let worst = difference(&half, &single);
+    assert!(worst < 0.1, "{worst}");
 }
 
 #[test]
@@ -194,7 +242,8 @@ fn a_wrong_gradient_is_named() {
     for at in [i.max(j), i.min(j)] {
         graph.node.remove(at);
     }
-    let mut trainer = HostTrainer::new(runtime(), &artifacts, 1).unwrap();
+    let mut trainer =
+        HostTrainer::new(runtime(), &artifacts, 1, &LoweringOptions::default()).unwrap();
     let error = check_all(&mut trainer, &pairs(0, 0, PAIRS)).unwrap_err();
     let RewardError::Gradient { parameter, .. } = error else {
         panic!("{error}");

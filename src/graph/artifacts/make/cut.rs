@@ -9,7 +9,7 @@ use crate::graph::backbone::INPUT_IDS;
 use crate::graph::checkpoint::Parameter;
 use crate::graph::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, elem};
 
-use super::{Composed, names};
+use super::{Composed, Place, names};
 
 /// Name of the token states in both parts: f32, `[rows, tokens, width]`.
 pub const STATES: &str = "states";
@@ -28,10 +28,22 @@ const PRODUCTS: [&str; 3] = ["FusedMatMul", "Gemm", "MatMul"];
 
 /// Cuts a reward model at the one value that carries the texts from its frozen to its trained part.
 ///
-/// `None` when there is no such value: the first layer trains, or several values would have to be
-/// kept. `width` is that of a token's state.
+/// `None` when there is no such value: the first layer trains, or no layer, or several values would have
+/// to be kept. `width` is that of a token's state.
 #[must_use]
 pub fn cut(composed: &Composed, width: usize) -> Option<Cut> {
+    let in_layer = |(parameter, place): (&Parameter, &Place)| {
+        parameter.trainable && matches!(place, Place::Layer(_))
+    };
+    // otherwise the frozen part ends behind the pooling, where there are no tokens any more
+    if !composed
+        .parameters
+        .iter()
+        .zip(&composed.places)
+        .any(in_layer)
+    {
+        return None;
+    }
     let graph = composed.model.graph.as_ref()?;
     let (trainable, fixed): (Vec<&Parameter>, Vec<&Parameter>) =
         composed.parameters.iter().partition(|p| p.trainable);
