@@ -8,6 +8,7 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 use ort::value::Tensor;
 use prefclean::graph::artifacts::Artifacts;
+use prefclean::graph::artifacts::make::{ComposeOptions, ForwardModel, Train, compose};
 use prefclean::graph::builder::{Builder, float, int, text};
 use prefclean::graph::lower::{self, LoweringOptions, Precision};
 use prefclean::graph::optimizer::{self, OptimizerSettings, Update};
@@ -491,33 +492,45 @@ fn recomputed_gradients_are_the_same() {
         "mpnet",
     ];
     for name in models {
-        let artifacts = Artifacts::read(&root.join(name)).unwrap();
-        let mut values = Named::new();
-        for parameter in artifacts.parameters() {
-            let value = (parameter.dims.clone(), parameter.data.clone());
-            values.insert(parameter.name.clone(), value);
-        }
-        let options = LoweringOptions::default();
-        let kept = lower::gradient_model(&artifacts, &options).unwrap();
-        let options = LoweringOptions {
-            recompute: true,
-            ..options
+        let folder = root.join(name);
+        check_recomputed(&Artifacts::read(&folder).unwrap(), name);
+        let forward = ForwardModel::read(&folder.join("forward.onnx"), None).unwrap();
+        let options = ComposeOptions {
+            train: Train::All,
+            ..ComposeOptions::default()
         };
-        let again = lower::gradient_model(&artifacts, &options).unwrap();
-        let products = |model: &ModelProto| {
-            let nodes = &model.graph.as_ref().unwrap().node;
-            nodes
-                .iter()
-                .filter(|n| n.op_type.contains("MatMul") || n.op_type == "Gemm")
-                .count()
-        };
-        assert!(products(&again) > products(&kept) + 5, "{name}");
-        assert_eq!(
-            run(&again, &values, 0..4),
-            run(&kept, &values, 0..4),
-            "{name}"
-        );
+        let composed = compose(forward, &options).unwrap();
+        let own = composed.artifacts(OptimizerSettings::default()).unwrap();
+        check_recomputed(&own, &format!("{name}, own artifacts"));
     }
+}
+
+fn check_recomputed(artifacts: &Artifacts, name: &str) {
+    let mut values = Named::new();
+    for parameter in artifacts.parameters() {
+        let value = (parameter.dims.clone(), parameter.data.clone());
+        values.insert(parameter.name.clone(), value);
+    }
+    let options = LoweringOptions::default();
+    let kept = lower::gradient_model(artifacts, &options).unwrap();
+    let options = LoweringOptions {
+        recompute: true,
+        ..options
+    };
+    let again = lower::gradient_model(artifacts, &options).unwrap();
+    let products = |model: &ModelProto| {
+        let nodes = &model.graph.as_ref().unwrap().node;
+        nodes
+            .iter()
+            .filter(|n| n.op_type.contains("MatMul") || n.op_type == "Gemm")
+            .count()
+    };
+    assert!(products(&again) > products(&kept) + 5, "{name}");
+    assert_eq!(
+        run(&again, &values, 0..4),
+        run(&kept, &values, 0..4),
+        "{name}"
+    );
 }
 
 /// Half precision changes margins a little. The CPU provider has no bf16 products, and widens f16.

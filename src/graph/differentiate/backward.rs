@@ -94,7 +94,6 @@ impl<'a> Backward<'a> {
 
     /// Adds a part of the gradient of a forward value.
     pub(super) fn add_part(&mut self, value: &str, part: String) {
-        let value = self.shapes.original(value);
         self.parts.entry(value.to_owned()).or_default().push(part);
     }
 

@@ -15,12 +15,10 @@ use super::GraphError;
 use super::builder::{Builder, MICROSOFT, OPSET};
 use super::proto::{GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto, elem};
 use backward::{Backward, Call};
-use recompute::Recomputed;
 use shapes::{Shapes, Size};
 
 mod backward;
 mod path;
-mod recompute;
 mod rewrite;
 mod rules;
 mod shapes;
@@ -60,27 +58,6 @@ pub fn differentiate(
     of: &str,
     with_respect_to: &[String],
 ) -> Result<Differentiated, GraphError> {
-    differentiate_with(forward, of, with_respect_to, Options::default())
-}
-
-/// How the backward pass is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Makes the inner values of each layer but the last again for the backward pass, instead of
-    /// keeping them: less memory for another forward pass. The gradients are the same to the bit.
-    pub recompute: bool,
-}
-
-/// As [`differentiate`], with options.
-///
-/// # Errors
-/// Those of [`differentiate`].
-pub fn differentiate_with(
-    forward: &ModelProto,
-    of: &str,
-    with_respect_to: &[String],
-    options: Options,
-) -> Result<Differentiated, GraphError> {
     let opset = forward.opset();
     if !OPSETS.contains(&opset) {
         return Err(GraphError::Unsupported(format!(
@@ -95,7 +72,7 @@ pub fn differentiate_with(
     let mut model = forward.clone();
     let mut graph = model.graph.take().unwrap_or_default();
     rewrite::rewrite(&mut graph, of, with_respect_to);
-    let (nodes, constants, gradients) = backward_pass(&graph, of, with_respect_to, opset, options)?;
+    let (nodes, constants, gradients) = backward_pass(&graph, of, with_respect_to, opset)?;
     for (position, outputs) in nodes.extended {
         graph.node[position].output = outputs;
     }
@@ -139,18 +116,11 @@ fn backward_pass(
     of: &str,
     with_respect_to: &[String],
     opset: i64,
-    options: Options,
 ) -> Result<(Nodes, Vec<TensorProto>, Vec<String>), GraphError> {
-    let mut shapes = Shapes::of(graph);
+    let shapes = Shapes::of(graph);
     let path = path::Path::find(graph, &shapes, of, with_respect_to)?;
     let mut builder = Builder::with_opset("backward", opset.max(OPSET));
     path::reserve_names(&mut builder, graph);
-    let mut recomputed = Recomputed::default();
-    if options.recompute {
-        let (layers, copies) = Recomputed::layers(graph, &path, &mut builder);
-        shapes.add_copies(copies);
-        recomputed = layers;
-    }
     let mut backward = Backward::new(builder, &shapes);
     // what cannot be done at all is said before what cannot be done in detail
     for &position in &path.nodes {
@@ -171,13 +141,12 @@ fn backward_pass(
             }
             gradients.push(gradient);
         }
-        let Some(from_above) = gradients.iter().flatten().next() else {
+        if gradients.iter().all(Option::is_none) {
             continue;
-        };
-        let copy = recomputed.copy(position, from_above, &mut backward.b);
+        }
         let rule = rules::rule(node)?;
         let call = Call {
-            node: copy.as_ref().unwrap_or(node),
+            node,
             position,
             gradients,
             wanted: path.wanted(node),

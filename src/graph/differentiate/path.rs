@@ -1,6 +1,6 @@
 //! Which nodes lie between parameters and the scalar.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::super::GraphError;
 use super::super::builder::Builder;
@@ -14,8 +14,6 @@ pub(super) struct Path<'a> {
     pub(super) nodes: Vec<usize>,
     /// Values that depend on a parameter.
     reached: HashSet<&'a str>,
-    /// Those of them that its nodes make, with the position of the node.
-    pub(super) made: HashMap<&'a str, usize>,
 }
 
 impl<'a> Path<'a> {
@@ -67,7 +65,6 @@ impl<'a> Path<'a> {
         let mut path = Self {
             nodes: Vec::new(),
             reached: with_respect_to.iter().map(String::as_str).collect(),
-            made: HashMap::new(),
         };
         for node in &graph.node {
             if path.wanted(node).contains(&true) || path.captures(node) {
@@ -94,11 +91,6 @@ impl<'a> Path<'a> {
             }
         }
         path.nodes.reverse();
-        for &position in &path.nodes {
-            let outputs = graph.node[position].output.iter().map(String::as_str);
-            let reached = outputs.filter(|name| path.reached.contains(name));
-            path.made.extend(reached.map(|name| (name, position)));
-        }
         path
     }
 
@@ -220,33 +212,20 @@ pub(super) fn reserve_names(builder: &mut Builder, graph: &GraphProto) {
     }
 }
 
-/// Drops the nodes and constants that no gradient depends on, and puts the last node of each gradient
-/// at the end, those of the deepest parameters first.
-///
-/// A runtime that goes back from the last node, as ONNX Runtime does, then makes the gradients of the
-/// last layer before those of the layer below, and frees what each layer kept as it goes.
+/// Drops the nodes and constants that no gradient depends on.
 pub(super) fn only_needed(
     graph: GraphProto,
     gradients: &[String],
 ) -> (Vec<NodeProto>, Vec<TensorProto>) {
-    let last: HashSet<&str> = gradients.iter().map(String::as_str).collect();
     let mut needed: HashSet<String> = gradients.iter().cloned().collect();
-    let mut read = HashSet::new();
-    let (mut kept, mut ends) = (Vec::with_capacity(graph.node.len()), Vec::new());
+    let mut kept = Vec::with_capacity(graph.node.len());
     for node in graph.node.into_iter().rev() {
         if node.output.iter().any(|name| needed.contains(name)) {
             needed.extend(node.input.iter().cloned());
-            read.extend(node.input.iter().cloned());
-            let is_end = |name: &String| last.contains(name.as_str()) && !read.contains(name);
-            if node.output.iter().all(is_end) {
-                ends.push(node);
-            } else {
-                kept.push(node);
-            }
+            kept.push(node);
         }
     }
     kept.reverse();
-    kept.extend(ends);
     let mut constants = graph.initializer;
     constants.retain(|tensor| needed.contains(&tensor.name));
     (kept, constants)

@@ -425,3 +425,35 @@ proptest! {
         }
     }
 }
+
+/// `second` and `first` are the gradients of the second and the first of two layers.
+#[test]
+fn gradients_are_ordered_for_what_they_keep() {
+    let node = |inputs: &[&str], output: &str| NodeProto {
+        input: inputs.iter().map(|&name| name.to_owned()).collect(),
+        output: vec![output.to_owned()],
+        op_type: "Mul".into(),
+        ..NodeProto::default()
+    };
+    let mut graph = GraphProto {
+        node: vec![
+            node(&["loss", "y"], "g2"),
+            node(&["g2", "x"], "g1"),
+            node(&["g2", "y"], "second"),
+            node(&["g1", "x"], "first"),
+        ],
+        ..GraphProto::default()
+    };
+    let gradients = ["first", "second"].map(str::to_owned);
+    let order = |graph: &GraphProto| -> Vec<String> {
+        graph
+            .node
+            .iter()
+            .map(|node| node.output[0].clone())
+            .collect()
+    };
+    super::order::gradients_last(&mut graph, &gradients);
+    assert_eq!(order(&graph), ["g2", "g1", "first", "second"]);
+    super::order::gradients_soonest(&mut graph, &gradients);
+    assert_eq!(order(&graph), ["g2", "second", "g1", "first"]);
+}

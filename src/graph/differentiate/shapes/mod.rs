@@ -57,8 +57,6 @@ impl Facts {
 pub(super) struct Shapes<'a> {
     facts: HashMap<&'a str, Facts>,
     constants: HashMap<&'a str, &'a TensorProto>,
-    /// Names of copies, each with the name of what it copies.
-    copies: HashMap<String, String>,
     unknown_sizes: usize,
     nothing: Facts,
 }
@@ -140,17 +138,7 @@ impl<'a> Shapes<'a> {
 
     /// What is known of a value.
     pub(super) fn facts(&self, name: &str) -> &Facts {
-        self.facts.get(self.original(name)).unwrap_or(&self.nothing)
-    }
-
-    /// Says which values are copies: new names with the old.
-    pub(super) fn add_copies(&mut self, copies: Vec<(String, String)>) {
-        self.copies.extend(copies);
-    }
-
-    /// The value that another is a copy of, or the value itself.
-    pub(super) fn original<'n>(&'n self, name: &'n str) -> &'n str {
-        self.copies.get(name).map_or(name, String::as_str)
+        self.facts.get(name).unwrap_or(&self.nothing)
     }
 
     /// The dimensions of a value, when its rank is known.
