@@ -93,7 +93,8 @@ pub fn differentiate_with(
     let graph = graph.ok_or_else(|| GraphError::Malformed("the model has no graph".into()))?;
     path::check_order(graph)?;
     let mut model = forward.clone();
-    let mut graph = rewrite::rewritten(graph, of, with_respect_to);
+    let mut graph = model.graph.take().unwrap_or_default();
+    rewrite::rewrite(&mut graph, of, with_respect_to);
     let (nodes, constants, gradients) = backward_pass(&graph, of, with_respect_to, opset, options)?;
     for (position, outputs) in nodes.extended {
         graph.node[position].output = outputs;

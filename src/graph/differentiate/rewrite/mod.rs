@@ -19,15 +19,14 @@ mod fuse;
 /// What replaces a node: it writes to a builder the nodes that make the same outputs, and says so.
 type Replacement = fn(&Around<'_>, &NodeProto, &mut Builder) -> bool;
 
-/// The graph with operators on the way written out and fused.
-pub(super) fn rewritten(graph: &GraphProto, of: &str, with_respect_to: &[String]) -> GraphProto {
-    let graph = replaced(graph, of, with_respect_to, decompose::written_out);
+/// Writes out and fuses the operators on the way.
+pub(super) fn rewrite(graph: &mut GraphProto, of: &str, with_respect_to: &[String]) {
+    replace(graph, of, with_respect_to, decompose::written_out);
     let made = |name: &String| graph.node.iter().any(|node| node.output.contains(name));
-    if with_respect_to.iter().any(made) {
-        // an inner value whose gradient is asked for might vanish inside an operator
-        return graph;
+    // an inner value whose gradient is asked for might vanish inside an operator
+    if !with_respect_to.iter().any(made) {
+        replace(graph, of, with_respect_to, fuse::fused);
     }
-    replaced(&graph, of, with_respect_to, fuse::fused)
 }
 
 /// What a replacement may look at.
@@ -81,12 +80,24 @@ impl<'a> Around<'a> {
     }
 }
 
+fn replace(graph: &mut GraphProto, of: &str, with_respect_to: &[String], replacement: Replacement) {
+    let Some((new, read_before)) = replaced(graph, of, with_respect_to, replacement) else {
+        return;
+    };
+    graph.node = new.node;
+    graph.initializer.extend(new.initializer);
+    let keep = with_respect_to.iter().map(String::as_str).chain([of]);
+    drop_unread(graph, &read_before, keep);
+}
+
+/// All nodes with those in place of others, new constants, and the names that were read before;
+/// `None` when nothing changes.
 fn replaced(
     graph: &GraphProto,
     of: &str,
     with_respect_to: &[String],
     replacement: Replacement,
-) -> GraphProto {
+) -> Option<(GraphProto, HashSet<String>)> {
     let shapes = Shapes::of(graph);
     let path = Path::between(graph, &shapes, of, with_respect_to);
     let around = Around::new(graph, &shapes);
@@ -102,22 +113,15 @@ fn replaced(
             builder.node(node.clone());
         }
     }
-    if !changed {
-        return graph.clone();
-    }
-    let new = builder.finish().graph.unwrap_or_default();
-    let mut rewritten = graph.clone();
-    rewritten.node = new.node;
-    rewritten.initializer.extend(new.initializer);
-    let keep = with_respect_to.iter().map(String::as_str).chain([of]);
-    drop_unread(&mut rewritten, &around.readers, keep);
-    rewritten
+    let new = builder.finish().graph.filter(|_| changed)?;
+    let read = around.readers.keys().map(|&name| name.to_owned());
+    Some((new, read.collect()))
 }
 
 /// Drops the nodes that were read before and are not any more.
 fn drop_unread<'a>(
     graph: &mut GraphProto,
-    readers_before: &HashMap<&str, usize>,
+    read_before: &HashSet<String>,
     keep: impl Iterator<Item = &'a str>,
 ) {
     let mut read: HashSet<String> = keep.map(str::to_owned).collect();
@@ -125,10 +129,7 @@ fn drop_unread<'a>(
     let mut kept = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node).into_iter().rev() {
         let now = node.output.iter().any(|name| read.contains(name));
-        let before = node
-            .output
-            .iter()
-            .any(|name| readers_before.contains_key(name.as_str()));
+        let before = node.output.iter().any(|name| read_before.contains(name));
         if now || !before {
             read.extend(names_read(&node).into_iter().map(str::to_owned));
             kept.push(node);

@@ -180,7 +180,11 @@ impl<'a> Shapes<'a> {
 
     /// The number in a constant f32 value of one element.
     pub(super) fn float(&self, name: &str) -> Option<f32> {
-        match self.constants.get(name)?.to_f32().ok()?.as_slice() {
+        let tensor = self.constants.get(name)?;
+        if super::super::element_count(&tensor.dims) != Some(1) {
+            return None;
+        }
+        match tensor.to_f32().ok()?.as_slice() {
             [value] => Some(*value),
             _ => None,
         }
