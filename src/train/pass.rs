@@ -571,7 +571,7 @@ mod tests {
             let whole =
                 train_pass(&mut whole_models, &pairs(), &options, None, &NoProgress).unwrap();
             // 7 updates an epoch: at the start, within, and at the ends of epochs
-            for updates_left in [0, 3, 7, 9, 20, 34] {
+            for updates_left in [0, 3, 7, 9, 20] {
                 let folder = tempfile::tempdir().unwrap();
                 let path = folder.path().join("pass.safetensors");
                 let saving = Saving {
@@ -586,7 +586,8 @@ mod tests {
                     };
                     Box::new(killed) as Box<dyn RewardModel>
                 });
-                train_pass(&mut killed, &pairs(), &options, Some(saving), &NoProgress).unwrap_err();
+                let ended = train_pass(&mut killed, &pairs(), &options, Some(saving), &NoProgress);
+                assert!(ended.is_err(), "{curriculum:?} {updates_left}: not killed");
                 let mut fresh = models();
                 let resumed =
                     train_pass(&mut fresh, &pairs(), &options, Some(saving), &NoProgress).unwrap();
