@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use ort::environment::Environment;
 use ort::value::Tensor;
-use prefclean::graph::artifacts::{BUNDLED, CHOSEN, Head, LoweredHead, REJECTED};
+use prefclean::graph::artifacts::{Artifacts, BUNDLED, CHOSEN, Head, REJECTED};
 use prefclean::graph::checkpoint::Checkpoint;
-use prefclean::graph::lower;
+use prefclean::graph::lower::{self, LoweringOptions};
+use prefclean::graph::optimizer::OptimizerSettings;
 use serde_json::Value;
 
 use crate::runtime::{note, runtime, session};
@@ -43,12 +44,21 @@ fn data(pairs: usize, sides: [Vec<f32>; 2]) -> Inputs {
     inputs
 }
 
-fn training_of(environment: &Environment, head: &LoweredHead) -> Training {
-    Training::new(
-        session(environment, &head.step_onnx, 1),
-        session(environment, &head.eval_onnx, 1),
-        &head.parameters,
-    )
+fn training_of(environment: &Environment, head: &Artifacts) -> Training {
+    let options = LoweringOptions::default();
+    let graphs = [
+        lower::step_model(head, &options).unwrap(),
+        lower::eval_model(head, &options).unwrap(),
+    ];
+    let [step, eval] = graphs.map(|model| session(environment, &model.to_bytes(), 1));
+    Training::new(step, eval, head.parameters())
+}
+
+fn beta1(head: &Artifacts) -> f32 {
+    let OptimizerSettings::AdamW(settings) = head.optimizer else {
+        panic!("expected AdamW");
+    };
+    settings.beta1
 }
 
 fn data_folder() -> PathBuf {
@@ -56,7 +66,7 @@ fn data_folder() -> PathBuf {
 }
 
 /// The head of a case: committed artifacts, with the files that the case replaces.
-fn head_of(case: &Path, description: &Value) -> LoweredHead {
+fn head_of(case: &Path, description: &Value) -> Artifacts {
     let name = description["head"].as_str().unwrap();
     let size = |key: &str| usize::try_from(description[key].as_u64().unwrap()).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -74,17 +84,17 @@ fn head_of(case: &Path, description: &Value) -> LoweredHead {
     let head = Head::load(folder.path()).unwrap();
     let start = case.join("checkpoint");
     if !start.exists() {
-        return head.lower(None).unwrap();
+        return head.into_artifacts();
     }
     let head = head.resized(size("width"), size("hidden"), 3).unwrap();
-    let mut lowered = head.lower(None).unwrap();
+    let mut head = head.into_artifacts();
     let start = Checkpoint::read(&start).unwrap();
-    for parameter in &mut lowered.parameters {
+    for parameter in &mut head.checkpoint.parameters {
         let own = start.parameter(&parameter.name).unwrap();
         assert_eq!(own.dims, parameter.dims, "{name}: {}", parameter.name);
         parameter.data.clone_from(&own.data);
     }
-    lowered
+    head
 }
 
 #[test]
@@ -139,12 +149,12 @@ fn fifty_steps_match_onnxruntime_training() {
 }
 
 /// Parameters and moments at the end, relative to how far they moved.
-fn compare_ends(name: &str, case: &Path, head: &LoweredHead, training: &Training) -> f64 {
+fn compare_ends(name: &str, case: &Path, head: &Artifacts, training: &Training) -> f64 {
     let end = Checkpoint::read(&case.join("final.checkpoint")).unwrap();
     let states = &end.optimizers[0];
     assert_eq!(states.step, i64::try_from(STEPS).unwrap());
     let mut worst = 0.0f64;
-    for start in &head.parameters {
+    for start in head.parameters() {
         let found = |name: &str| training.values[name].as_slice();
         let expected = end.parameter(&start.name).unwrap();
         let moved = difference(&expected.data, &start.data);
@@ -183,8 +193,8 @@ fn gradients_match_finite_differences() {
     let (pairs, width) = (16, 12);
     for name in BUNDLED {
         let head = Head::bundled(name).unwrap().resized(width, 5, 11).unwrap();
-        let mut head = head.lower(None).unwrap();
-        for (index, parameter) in head.parameters.iter_mut().enumerate() {
+        let mut head = head.into_artifacts();
+        for (index, parameter) in head.checkpoint.parameters.iter_mut().enumerate() {
             // away from 0, where some gradients would vanish
             let values = batch(index, 1, 1, parameter.data.len());
             parameter.data = values.iter().map(|v| 0.6 + 0.4 * v).collect();
@@ -194,8 +204,8 @@ fn gradients_match_finite_differences() {
         let before = training.values.clone();
         training.step(data(pairs, sides.clone()), 0.0);
         let after = training.values.clone();
-        let take = 1.0 - f64::from(head.hyper.beta1);
-        for parameter in &head.parameters {
+        let take = 1.0 - f64::from(beta1(&head));
+        for parameter in head.parameters() {
             let moment = &after[&lower::moment_names(&parameter.name)[0]];
             for index in [0, parameter.data.len() / 2, parameter.data.len() - 1] {
                 let mut loss_at = |shift: f32| {
@@ -222,15 +232,15 @@ fn gradients_match_finite_differences() {
 #[test]
 fn a_head_at_zero_learns() {
     let Some(environment) = runtime() else { return };
-    let mut head = Head::bundled("linear").unwrap().lower(None).unwrap();
-    head.parameters[0].data.fill(0.0);
+    let mut head = Head::bundled("linear").unwrap().into_artifacts();
+    head.checkpoint.parameters[0].data.fill(0.0);
     let mut training = training_of(environment, &head);
     let [chosen, rejected] = [vec![1.0; 8], vec![0.0; 8]];
     let result = training.step(data(1, [chosen, rejected]), 0.01);
     assert!((result.loss - std::f32::consts::LN_2).abs() < 1e-6);
-    let name = &head.parameters[0].name;
+    let name = &head.parameters()[0].name;
     let moment = &training.values[&lower::moment_names(name)[0]];
-    let expected = -0.5 * (1.0 - head.hyper.beta1);
+    let expected = -0.5 * (1.0 - beta1(&head));
     assert!(
         moment.iter().all(|m| (m - expected).abs() < 1e-6),
         "{moment:?}"
@@ -242,9 +252,9 @@ fn a_head_at_zero_learns() {
 #[test]
 fn hopeless_margins_stay_finite() {
     let Some(environment) = runtime() else { return };
-    let head = Head::bundled("linear").unwrap().lower(None).unwrap();
+    let head = Head::bundled("linear").unwrap().into_artifacts();
     let mut training = training_of(environment, &head);
-    let sign = head.parameters[0].data[0].signum();
+    let sign = head.parameters()[0].data[0].signum();
     let side = |value: f32| {
         let mut row = vec![0.0; 8];
         row[0] = value * sign;
@@ -269,7 +279,7 @@ fn speed_of_heads() {
             .unwrap()
             .resized(width, hidden, 1)
             .unwrap();
-        let mut training = training_of(environment, &head.lower(Some(0.01)).unwrap());
+        let mut training = training_of(environment, head.artifacts());
         let sides = [0, 1].map(|side| batch(0, side, pairs, width));
         let mut best = [f64::MAX; 2];
         for _ in 0..5 {

@@ -1,6 +1,4 @@
-//! Artifacts of a reward head on a frozen encoder: read, resized to the features at hand, lowered.
-//!
-//! `reward` asks for a [`Head`], resizes it, and runs the two graphs of the [`LoweredHead`].
+//! Artifacts of a reward head on a frozen encoder: read, and resized to the features at hand.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
@@ -10,10 +8,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::Artifacts;
 use crate::graph::checkpoint::Parameter;
-use crate::graph::lower::LoweringOptions;
-use crate::graph::optimizer::{AdamWSettings, OptimizerSettings};
+use crate::graph::optimizer::OptimizerSettings;
 use crate::graph::proto::{DimProto, DimValue, GraphProto, ModelProto, TypeValue, elem};
-use crate::graph::{GraphError, element_count, lower};
+use crate::graph::{GraphError, element_count};
 
 /// Name of the features of the chosen responses: an f32 input, `[pairs, width]`.
 pub const CHOSEN: &str = "chosen";
@@ -30,26 +27,8 @@ pub const BUNDLED: [&str; 5] = ["linear", "mlp", "mlp-relu", "mlp-tanh", "mlp-la
 #[derive(Clone, Debug)]
 pub struct Head {
     artifacts: Artifacts,
-    hyper: AdamWSettings,
     width: usize,
     hidden: Option<usize>,
-}
-
-/// A head as graphs that a stock runtime executes.
-#[derive(Clone, Debug)]
-pub struct LoweredHead {
-    /// The model of a training step. Inputs: [`CHOSEN`], [`REJECTED`], [`lower::LEARNING_RATE`],
-    /// [`lower::STEP`], then for each parameter its value and [`lower::moment_names`]. Outputs:
-    /// [`lower::LOSS`], [`lower::MARGIN`], [`lower::PAIR_LOSS`], then [`lower::new_name`] of each.
-    /// Never bind an output onto the input that it replaces.
-    pub step_onnx: Vec<u8>,
-    /// The model that measures. Inputs: [`CHOSEN`], [`REJECTED`], the parameters. Outputs:
-    /// [`lower::MARGIN`], [`lower::PAIR_LOSS`].
-    pub eval_onnx: Vec<u8>,
-    /// The trainable parameters with their initial values, in the order of the graphs' inputs.
-    pub parameters: Vec<Parameter>,
-    /// The optimizer's settings in the step model.
-    pub hyper: AdamWSettings,
 }
 
 impl Head {
@@ -116,7 +95,7 @@ impl Head {
     /// [`GraphError::Unsupported`] for an optimizer that is not `AdamW`, [`GraphError::Malformed`] for a
     /// graph without [`CHOSEN`] and [`REJECTED`].
     pub fn new(artifacts: Artifacts) -> Result<Self, GraphError> {
-        let OptimizerSettings::AdamW(hyper) = artifacts.optimizer else {
+        let OptimizerSettings::AdamW(_) = artifacts.optimizer else {
             let what = "a head's optimizer: expected AdamW, found SGD";
             return Err(GraphError::Unsupported(what.into()));
         };
@@ -139,7 +118,6 @@ impl Head {
         Ok(Self {
             hidden: (sizes.len() == 1).then(|| sizes.first().copied()).flatten(),
             width: chosen,
-            hyper,
             artifacts,
         })
     }
@@ -213,30 +191,6 @@ impl Head {
         head.width = width;
         head.hidden = self.hidden.map(|_| hidden);
         Ok(head)
-    }
-
-    /// The graphs for a stock runtime. `weight_decay` replaces the artifacts' own.
-    ///
-    /// # Errors
-    /// [`GraphError::Operator`] names a training operator that cannot be lowered; other variants tell
-    /// of graphs that are not the training of a Bradley-Terry loss.
-    pub fn lower(&self, weight_decay: Option<f32>) -> Result<LoweredHead, GraphError> {
-        let options = LoweringOptions {
-            weight_decay,
-            ..LoweringOptions::default()
-        };
-        let step = lower::step_model(&self.artifacts, &options)?;
-        let eval = lower::eval_model(&self.artifacts, &options)?;
-        let trainable = self.parameters().iter().filter(|p| p.trainable);
-        Ok(LoweredHead {
-            step_onnx: step.to_bytes(),
-            eval_onnx: eval.to_bytes(),
-            parameters: trainable.cloned().collect(),
-            hyper: AdamWSettings {
-                weight_decay: weight_decay.unwrap_or(self.hyper.weight_decay),
-                ..self.hyper
-            },
-        })
     }
 }
 

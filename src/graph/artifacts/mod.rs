@@ -17,7 +17,7 @@ mod head;
 pub mod make;
 mod optimizer_model;
 
-pub use head::{BUNDLED, CHOSEN, Head, LoweredHead, REJECTED};
+pub use head::{BUNDLED, CHOSEN, Head, REJECTED};
 
 /// File of the graph that computes loss and gradients.
 pub const TRAINING_MODEL: &str = "training_model.onnx";

@@ -86,7 +86,7 @@ fn use_all(files: &[Vec<u8>; 4]) -> Result<(), GraphError> {
     lower::gradient_model(&artifacts, &options)?;
     lower::eval_model(&artifacts, &options)?;
     let head = Head::new(artifacts)?.resized(12, 5, 1)?;
-    head.lower(None).map(drop)
+    lower::step_model(head.artifacts(), &options).map(drop)
 }
 
 /// Damage to a file.

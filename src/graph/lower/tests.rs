@@ -35,15 +35,12 @@ fn check_defined(graph: &GraphProto) {
 fn every_head_lowers_to_stock_operators() {
     for name in BUNDLED {
         let head = Head::bundled(name).unwrap().resized(20, 6, 1).unwrap();
-        let lowered = head.lower(Some(0.01)).unwrap();
-        let step = ModelProto::from_bytes(&lowered.step_onnx)
-            .unwrap()
-            .graph
-            .unwrap();
-        let eval = ModelProto::from_bytes(&lowered.eval_onnx)
-            .unwrap()
-            .graph
-            .unwrap();
+        let options = LoweringOptions {
+            weight_decay: Some(0.01),
+            ..LoweringOptions::default()
+        };
+        let step = graph_of(step_model(head.artifacts(), &options));
+        let eval = graph_of(eval_model(head.artifacts(), &options));
         for graph in [&step, &eval] {
             check_defined(graph);
             assert_eq!(names(&graph.input)[..2], [CHOSEN, REJECTED]);
@@ -52,7 +49,7 @@ fn every_head_lowers_to_stock_operators() {
                 assert_ne!(node.op_type, "Identity");
             }
         }
-        let parameters = lowered.parameters.len();
+        let parameters = head.parameters().len();
         assert_eq!(step.input.len(), 4 + 3 * parameters);
         assert_eq!(step.output.len(), 3 + 3 * parameters);
         assert_eq!(names(&step.output)[..3], [LOSS, MARGIN, PAIR_LOSS]);
