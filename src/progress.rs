@@ -6,6 +6,8 @@ pub trait Progress: Sync {
     fn begin(&self, stage: &str, total: Option<u64>, unit: &str);
     /// `n` more units are done.
     fn advance(&self, n: u64);
+    /// `n` units were done before, by an earlier run: they count as done, but not towards the rate.
+    fn skip(&self, n: u64);
     /// The stage ends.
     fn end(&self);
     /// One plain line for the user's eyes (set-up, resume, warnings).
@@ -19,6 +21,7 @@ pub struct NoProgress;
 impl Progress for NoProgress {
     fn begin(&self, _stage: &str, _total: Option<u64>, _unit: &str) {}
     fn advance(&self, _n: u64) {}
+    fn skip(&self, _n: u64) {}
     fn end(&self) {}
     fn note(&self, _line: &str) {}
 }

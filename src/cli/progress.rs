@@ -64,6 +64,17 @@ impl Progress for TerminalProgress {
         });
     }
 
+    fn skip(&self, n: u64) {
+        self.with_bar(|slot| {
+            if let Some(bar) = slot {
+                bar.inc(n);
+                // the jump is seen, then forgotten
+                bar.tick();
+                bar.reset_eta();
+            }
+        });
+    }
+
     fn end(&self) {
         self.with_bar(|slot| {
             if let Some(bar) = slot.take() {

@@ -146,7 +146,7 @@ pub fn encode_texts(
         let in_pairs = |done: usize| (done * n_pairs / texts.len()) as u64;
         let mut done = texts.len() - missing.len();
         progress.begin(stage, Some(n_pairs as u64), "pairs");
-        progress.advance(in_pairs(done));
+        progress.skip(in_pairs(done));
         for batch in plan_batches(&missing, |text| texts.n_tokens(text), TOKEN_BUDGET) {
             let features = encoder.encode(&batch, texts)?;
             for (&text, features) in batch.texts.iter().zip(&features) {

@@ -21,6 +21,7 @@ struct Notes(Mutex<Vec<String>>);
 impl Progress for Notes {
     fn begin(&self, _: &str, _: Option<u64>, _: &str) {}
     fn advance(&self, _: u64) {}
+    fn skip(&self, _: u64) {}
     fn end(&self) {}
     fn note(&self, line: &str) {
         self.0

@@ -122,6 +122,19 @@ struct Told<'a> {
 const SCORING: f64 = 0.25;
 
 impl Told<'_> {
+    /// Epochs and batches that an earlier run did.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a number of pairs"
+    )]
+    fn skip(&mut self, whole: usize, trained: usize) {
+        self.done = whole as f64 + trained as f64 * (1.0 - SCORING);
+        self.whole = self.done as u64;
+        self.progress.skip(self.whole);
+    }
+
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -196,8 +209,7 @@ impl Pass<'_> {
         let interrupted = usize::from(self.batches_done > 0);
         let whole_epochs = self.dynamics.n_epochs.min(self.options.epochs) - interrupted;
         let pairs_done = (self.batches_done * self.options.batch_size_pairs).min(self.pairs.len());
-        self.told.advance(self.pairs.len() * whole_epochs, 1.0);
-        self.told.advance(pairs_done, 1.0 - SCORING);
+        self.told.skip(self.pairs.len() * whole_epochs, pairs_done);
         Ok(())
     }
 
