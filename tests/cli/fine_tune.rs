@@ -107,8 +107,8 @@ fn killed_while_layers_train() {
     whole.ok(&run("last:1", &[]));
     let killed = prepared(40);
     for pass in ["second-pass-0-0", "second-pass-1-0"] {
-        let name = format!("clean.prefclean/work/{pass}.safetensors");
-        let state = killed.path(&name);
+        let work = killed.path("clean.prefclean/work");
+        let state = work.join(format!("{pass}.safetensors"));
         if !killed.kill_when(&run("last:1", &[]), || state.exists()) {
             note(&format!("{pass}: the run ended before it could be killed"));
         }
