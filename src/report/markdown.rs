@@ -433,8 +433,8 @@ mod tests {
     #[test]
     fn sentences_carry_no_markup() {
         assert_eq!(
-            prose("[a](http://x) @b #1 <i>|", 99),
-            "\\[a\\](http&#58;//x) @&#8203;b #&#8203;1 &lt;i&gt;&#124;"
+            prose("[a](http://example.com) @b #1 <i>|", 99),
+            "\\[a\\](http&#58;//example.com) @&#8203;b #&#8203;1 &lt;i&gt;&#124;"
         );
         assert_eq!(prose("Note: fine.", 99), "Note: fine.");
     }
