@@ -1,0 +1,10 @@
+//! What is wrong with a dataset, without any model.
+//!
+//! One scan reads the rows and keeps numbers of each (hashes, lengths, sketches), never its
+//! texts; every check turns them into a [`Finding`]. The gate decides which findings fail.
+
+mod check;
+mod finding;
+
+pub use check::{Area, Check, Level};
+pub use finding::{Example, Figure, Finding, MAX_EXAMPLES, Place};
