@@ -108,6 +108,12 @@ impl ContentId {
         (Self(id), orientation)
     }
 
+    /// An id from the bytes that [`as_bytes`](Self::as_bytes) gave.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The raw bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
