@@ -77,7 +77,7 @@ pub fn normalise(text: &str) -> String {
         if !out.is_empty() {
             out.push(' ');
         }
-        // most words are, and composing is slow
+        // most words are in NFC as they stand; composing them again costs ten times as much
         if word.is_ascii() || is_nfc_quick(word.chars()) == IsNormalized::Yes {
             out.push_str(word);
         } else {
@@ -244,6 +244,16 @@ mod tests {
         assert_eq!(one, two);
         assert_ne!(first, second);
         assert_ne!(one, ContentId::of("pa", " answer", "b").0);
+    }
+
+    #[test]
+    fn composed_and_decomposed_letters_are_one_text() {
+        for text in ["caf\u{e9}  noir", " cafe\u{301}\tnoir\n"] {
+            assert_eq!(normalise(text), "caf\u{e9} noir");
+        }
+        // composition must not reach over a word, nor reorder what is in order
+        assert_eq!(normalise("a \u{301}"), "a \u{301}");
+        assert_eq!(normalise("\u{1e9b}\u{323}"), "\u{1e9b}\u{323}");
     }
 
     #[test]

@@ -287,8 +287,11 @@ impl BatchRows {
         }
     }
 
-    /// The id of a row, repeats counted, and its pair.
-    pub(super) fn identify(
+    /// The id of a row, repeats counted, and its pair; rows must come in order.
+    ///
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    pub fn identify(
         &self,
         row: usize,
         repeats: &mut RepeatCounter,
