@@ -265,7 +265,9 @@ mod tests {
     fn texts(array: ArrayRef) -> Vec<Option<String>> {
         let batch = RecordBatch::try_from_iter_with_nullable([("c", array.clone(), true)]);
         let cells = Cells::of(&batch.expect("one column"), &["c".to_owned()]);
-        (0..array.len()).map(|row| cells.texts(row)[0].clone()).collect()
+        (0..array.len())
+            .map(|row| cells.texts(row)[0].clone())
+            .collect()
     }
 
     #[test]
@@ -273,15 +275,24 @@ mod tests {
         let one = vec![Some("1".to_owned()), None];
         assert_eq!(texts(Arc::new(Int64Array::from(vec![Some(1), None]))), one);
         assert_eq!(texts(Arc::new(Int8Array::from(vec![Some(1), None]))), one);
-        assert_eq!(texts(Arc::new(Float64Array::from(vec![Some(1.0), None]))), one);
-        assert_eq!(texts(Arc::new(StringArray::from(vec![Some("1"), None]))), one);
+        assert_eq!(
+            texts(Arc::new(Float64Array::from(vec![Some(1.0), None]))),
+            one
+        );
+        assert_eq!(
+            texts(Arc::new(StringArray::from(vec![Some("1"), None]))),
+            one
+        );
         let dictionary: DictionaryArray<Int8Type> = [Some("1"), None].into_iter().collect();
         assert_eq!(texts(Arc::new(dictionary)), one);
         assert_eq!(
             texts(Arc::new(Float32Array::from(vec![0.1_f32]))),
             texts(Arc::new(Float64Array::from(vec![0.1])))
         );
-        assert_eq!(texts(Arc::new(Float64Array::from(vec![-0.0]))), [Some("0".to_owned())]);
+        assert_eq!(
+            texts(Arc::new(Float64Array::from(vec![-0.0]))),
+            [Some("0".to_owned())]
+        );
     }
 
     #[test]
@@ -292,12 +303,16 @@ mod tests {
             Some(1),
             None,
         ])]));
-        let field = |name, array: &ArrayRef| Arc::new(Field::new(name, array.data_type().clone(), true));
+        let field =
+            |name, array: &ArrayRef| Arc::new(Field::new(name, array.data_type().clone(), true));
         let all: ArrayRef = Arc::new(StructArray::from(vec![
             (field("z", &a), a.clone()),
             (field("b", &b), b.clone()),
             (field("c", &c), c.clone()),
         ]));
-        assert_eq!(texts(all), [Some("{\"c\":[1,null],\"z\":\"x\\\"\"}".to_owned())]);
+        assert_eq!(
+            texts(all),
+            [Some("{\"c\":[1,null],\"z\":\"x\\\"\"}".to_owned())]
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::model::{LengthDrift, Lengths, ShortcutDrift, SourceDrift, WinRate};
+use super::model::{LengthDrift, Lengths, MAX_SOURCES, ShortcutDrift, SourceDrift, WinRate};
 use crate::audit::shortcuts::Effect;
 
 /// Beyond this many values, a column names rows rather than sources.
@@ -31,6 +31,10 @@ impl LengthCounts {
         self.max = self.max.max(characters);
     }
 
+    pub(super) fn sum(&self) -> u64 {
+        self.sum
+    }
+
     fn summary(&self) -> Lengths {
         let sorted: BTreeMap<u32, u64> = self.counts.iter().map(|(k, v)| (*k, *v)).collect();
         let n: u64 = sorted.values().sum();
@@ -46,7 +50,11 @@ impl LengthCounts {
         };
         Lengths {
             #[expect(clippy::cast_precision_loss, reason = "a mean of counts")]
-            mean: if n == 0 { 0.0 } else { self.sum as f64 / n as f64 },
+            mean: if n == 0 {
+                0.0
+            } else {
+                self.sum as f64 / n as f64
+            },
             p10: quantile(1),
             median: quantile(5),
             p90: quantile(9),
@@ -157,6 +165,18 @@ impl SourceNames {
             })
             .collect()
     }
+}
+
+/// The sources with most rows, and how many more there are.
+pub(super) fn largest(mut sources: Vec<SourceDrift>) -> (Vec<SourceDrift>, u64) {
+    sources.sort_by(|a, b| {
+        (b.old + b.new)
+            .cmp(&(a.old + a.new))
+            .then_with(|| a.source.cmp(&b.source))
+    });
+    let more = sources.len().saturating_sub(MAX_SOURCES);
+    sources.truncate(MAX_SOURCES);
+    (sources, more as u64)
 }
 
 #[cfg(test)]

@@ -42,7 +42,11 @@ fn match_group(group: &[Record], sink: &mut impl Sink) {
         of(Version::New, Orientation::Reverse),
     );
     let kin = [!new.is_empty(), !old.is_empty()];
-    let columns = if usable { Class::Columns } else { Class::UnusableColumns };
+    let columns = if usable {
+        Class::Columns
+    } else {
+        Class::UnusableColumns
+    };
     for (old, new) in [(&mut old.0, &mut new.0), (&mut old.1, &mut new.1)] {
         pair_up(old, new, |old, new| {
             let differ = old.record.cells != new.record.cells;
@@ -159,7 +163,8 @@ mod tests {
         }
 
         fn left_over(&mut self, row: Leftover) {
-            self.left.push((row.record.version, row.record.row, row.kin));
+            self.left
+                .push((row.record.version, row.record.row, row.kin));
         }
     }
 
@@ -168,7 +173,11 @@ mod tests {
             content: [content; 16],
             state: 0,
             version,
-            orientation: if forward { Orientation::Forward } else { Orientation::Reverse },
+            orientation: if forward {
+                Orientation::Forward
+            } else {
+                Orientation::Reverse
+            },
             cells,
             row,
             prompt: 0,
@@ -206,7 +215,12 @@ mod tests {
         );
         assert_eq!(
             seen.left,
-            [(Old, 0, true), (Old, 2, true), (Old, 6, false), (New, 4, false)]
+            [
+                (Old, 0, true),
+                (Old, 2, true),
+                (Old, 6, false),
+                (New, 4, false)
+            ]
         );
     }
 }

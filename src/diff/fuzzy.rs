@@ -76,19 +76,15 @@ pub(super) fn match_bucket(
     found
 }
 
-/// Best first. Ties are broken by content, the same way round from either version.
+/// Best first. Ties are broken by label and content, the same way round from either version;
+/// by position only where rows are equal in all else.
 fn rank(a: &Match, b: &Match, old: &[Candidate], new: &[Candidate]) -> Ordering {
     let key = |m: &Match| {
         let (x, y) = (&old[m.old].row.record, &new[m.new].row.record);
         let contents = (x.content.min(y.content), x.content.max(y.content));
-        (
-            contents,
-            x.cells != y.cells,
-            x.cells,
-            y.cells,
-            x.row,
-            y.row,
-        )
+        let cells = (x.cells != y.cells, x.cells, y.cells);
+        let labels = (x.orientation, y.orientation);
+        (m.crossed, contents, cells, labels, x.row, y.row)
     };
     (b.equal.cmp(&a.equal))
         .then_with(|| b.lowest.total_cmp(&a.lowest))
@@ -189,7 +185,11 @@ fn keys(candidate: &Candidate, share: Share) -> Vec<u64> {
             keys.push(super::scan::hash(text.text()));
         }
         let minima = text.minima();
-        keys.extend((1_u64..).zip(minima).map(|(i, least)| i << 32 | u64::from(least)));
+        keys.extend(
+            (1_u64..)
+                .zip(minima)
+                .map(|(i, least)| i << 32 | u64::from(least)),
+        );
     }
     keys.sort_unstable();
     keys.dedup();
@@ -241,8 +241,14 @@ mod tests {
         const SOIL: &str = "Water it when the top of the soil feels dry to the touch.";
         const EARTH: &str = "Water it when the top of the earth feels dry to the touch.";
         const MUD: &str = "Water it when the top of the mud feels dry to your touch, friend.";
-        let old = bucket(Version::Old, &[[SOIL, "No."], [EARTH, "You cannot."], ["Yes", "Maybe"]]);
-        let new = bucket(Version::New, &[["You cannot.", MUD], [EARTH, "No."], ["Other", "Things"]]);
+        let old = bucket(
+            Version::Old,
+            &[[SOIL, "No."], [EARTH, "You cannot."], ["Yes", "Maybe"]],
+        );
+        let new = bucket(
+            Version::New,
+            &[["You cannot.", MUD], [EARTH, "No."], ["Other", "Things"]],
+        );
         let found = match_bucket(&old, &new, Share::Prompt, 0.5);
         assert_eq!(rows(&found), [(0, 1, false), (1, 0, true)]);
         let mirrored = match_bucket(&new, &old, Share::Prompt, 0.5);
@@ -258,12 +264,18 @@ mod tests {
                 [text.join(" "), format!("{} no", text[..8].join(" "))]
             })
             .collect();
-        let plain: Vec<[&str; 2]> = texts.iter().map(|[a, b]| [a.as_str(), b.as_str()]).collect();
+        let plain: Vec<[&str; 2]> = texts
+            .iter()
+            .map(|[a, b]| [a.as_str(), b.as_str()])
+            .collect();
         let edited: Vec<[String; 2]> = texts
             .iter()
             .map(|[a, b]| [format!("{a} edited"), format!("{b} too")])
             .collect();
-        let edited: Vec<[&str; 2]> = edited.iter().map(|[a, b]| [a.as_str(), b.as_str()]).collect();
+        let edited: Vec<[&str; 2]> = edited
+            .iter()
+            .map(|[a, b]| [a.as_str(), b.as_str()])
+            .collect();
         let found = match_bucket(
             &bucket(Version::Old, &plain),
             &bucket(Version::New, &edited),

@@ -163,9 +163,7 @@ impl<'a> Matching<'a> {
                 let first = rows[0].record.version;
                 rows.iter().any(|row| row.record.version != first)
             };
-            for bucket in
-                rows.chunk_by(|a, b| key(&a.record, share) == key(&b.record, share))
-            {
+            for bucket in rows.chunk_by(|a, b| key(&a.record, share) == key(&b.record, share)) {
                 if !in_both(bucket) {
                     bucket.iter().for_each(|row| self.left_over(*row));
                     continue;
@@ -236,7 +234,10 @@ impl<'a> Matching<'a> {
         let mut with_texts = Vec::with_capacity(rows.len());
         for row in rows {
             let place = (row.record.version, row.record.row);
-            while by_place.next_if(|text| (text.version, text.row) < place).is_some() {}
+            while by_place
+                .next_if(|text| (text.version, text.row) < place)
+                .is_some()
+            {}
             match by_place.next_if(|text| (text.version, text.row) == place) {
                 Some(text) => with_texts.push((row, text.texts)),
                 None => self.left_over(row),
@@ -249,7 +250,8 @@ impl<'a> Matching<'a> {
                 texts: texts.into_iter().map(Grams::of).collect(),
             })
             .collect();
-        candidates.par_sort_unstable_by_key(|c| (key(&c.row.record, share), c.row.record.version, c.row));
+        candidates
+            .par_sort_unstable_by_key(|c| (key(&c.row.record, share), c.row.record.version, c.row));
         let buckets: Vec<&[Candidate]> = candidates
             .chunk_by(|a, b| key(&a.row.record, share) == key(&b.row.record, share))
             .collect();
@@ -316,13 +318,23 @@ impl<'a> Matching<'a> {
     }
 
     fn check(&mut self) -> Result<(), DiffError> {
-        self.failed.take().map_or(Ok(()), |error| Err(io_error(error)))
+        self.failed
+            .take()
+            .map_or(Ok(()), |error| Err(io_error(error)))
     }
 
     /// Whether a row that both versions have has another value in another column.
     pub(super) fn has_other_cells(&self, version: Version, row: u64) -> bool {
         let flags = &self.flags[version as usize];
         usize::try_from(row).is_ok_and(|row| flags.get(row).is_some_and(|flag| flag & CELLS != 0))
+    }
+
+    /// How many rows that is.
+    pub(super) fn rows_with_other_cells(&self) -> u64 {
+        self.flags[0]
+            .iter()
+            .filter(|flag| **flag & CELLS != 0)
+            .count() as u64
     }
 
     /// Bytes that a pass may hold.
@@ -349,15 +361,19 @@ impl<'a> Matching<'a> {
         for (numbers, is_old) in [(old_sources, true), (new_sources, false)] {
             for number in numbers {
                 if let Some(source) = found.sources.get_mut(usize::from(*number)) {
-                    let count = if is_old { &mut source.old } else { &mut source.new };
+                    let count = if is_old {
+                        &mut source.old
+                    } else {
+                        &mut source.new
+                    };
                     *count += 1;
                 }
             }
         }
         let mut tenths = vec![0; 10];
         let mut hundredths = [0_u64; 101];
-        let mut file = (file.map(|path| ChangesFile::create(path, self.old, self.new)))
-            .transpose()?;
+        let mut file =
+            (file.map(|path| ChangesFile::create(path, self.old, self.new))).transpose()?;
         for part in 0..self.changes.parts() {
             let bytes = self.changes.take(part).map_err(io_error)?;
             let mut changes = parse(&bytes, Change::decode);
@@ -535,7 +551,11 @@ fn decode_texts(mut bytes: &[u8]) -> Vec<Texts> {
         }
         *bytes = rest;
         Some(Texts {
-            version: if *version == 0 { Version::Old } else { Version::New },
+            version: if *version == 0 {
+                Version::Old
+            } else {
+                Version::New
+            },
             row: u32::from_le_bytes(*row),
             texts,
         })

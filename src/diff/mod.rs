@@ -11,8 +11,8 @@ mod cells;
 mod changes;
 mod columns;
 mod drift;
-mod examples;
 mod exact;
+mod examples;
 mod fuzzy;
 mod gate;
 mod matching;
@@ -38,7 +38,7 @@ use record::{Record, Version};
 use scan::{Look, Scanned, scan};
 use spill::Spill;
 
-pub use gate::{FailOn, Reason};
+pub use gate::{FailOn, Kind, Reason};
 pub use model::*;
 
 /// What similarity is, for reports.
@@ -175,14 +175,20 @@ pub fn diff(
     progress.begin("matching", None, "row");
     matching.exact(records)?;
     matching.edits()?;
+    let rows_changed = matching.rows_with_other_cells();
     let changed_columns = columns::compare(&matching, &schemas.common)?;
     let mut found = matching.finish(changes, &before.sources, &after.sources, names.rows())?;
     progress.end();
 
     progress.begin("examples", None, "row");
     let picked = std::mem::take(&mut found.picked);
-    let (examples, changed) =
-        examples::read(old.source, new.source, &picked, &changed_columns, &schemas.common)?;
+    let (examples, changed) = examples::read(
+        old.source,
+        new.source,
+        &picked,
+        &changed_columns,
+        &schemas.common,
+    )?;
     progress.end();
     let rows_compared = found.counts.unchanged
         + found.counts.columns_changed
@@ -202,7 +208,12 @@ pub fn diff(
             added: schemas.added,
             removed: schemas.removed,
             retyped: schemas.retyped,
-            rows_compared: if schemas.common.is_empty() { 0 } else { rows_compared },
+            rows_changed,
+            rows_compared: if schemas.common.is_empty() {
+                0
+            } else {
+                rows_compared
+            },
             compared: schemas.common,
             changed,
         },
@@ -211,7 +222,11 @@ pub fn diff(
             lengths: drift::lengths(&before.lengths, &after.lengths),
             shortcuts: drift::shortcuts(&before.effects, &after.effects),
             source_column: source_column.filter(|_| !names.overflowed()),
-            sources: if names.overflowed() { Vec::new() } else { sources },
+            sources: if names.overflowed() {
+                Vec::new()
+            } else {
+                sources
+            },
             more_sources: if names.overflowed() { 0 } else { more_sources },
         },
         examples,

@@ -143,6 +143,8 @@ pub struct Columns {
     pub compared: Vec<String>,
     /// Rows that both versions have.
     pub rows_compared: u64,
+    /// Of these, rows with another value in some column; edited and flipped pairs included.
+    pub rows_changed: u64,
     /// Columns with other values, most changes first.
     pub changed: Vec<ColumnChange>,
 }
@@ -243,7 +245,7 @@ pub struct Drift {
     pub shortcuts: Vec<ShortcutDrift>,
     /// Column that names sources, if there is one.
     pub source_column: Option<String>,
-    /// Usable pairs by source, most first; at most [`MAX_SOURCES`].
+    /// Rows by source, most first; at most [`MAX_SOURCES`].
     pub sources: Vec<SourceDrift>,
     /// Sources beyond those listed.
     pub more_sources: u64,
@@ -309,9 +311,9 @@ pub struct WinRate {
 pub struct SourceDrift {
     /// Its name in the data; `None` for null.
     pub source: Option<String>,
-    /// Usable pairs before.
+    /// Rows before.
     pub old: u64,
-    /// Usable pairs after.
+    /// Rows after.
     pub new: u64,
     /// Pairs with the label the other way round, by source in the old version.
     pub flipped: u64,

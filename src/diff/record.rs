@@ -54,15 +54,13 @@ impl Record {
             sides: u64::from_le_bytes(array(bytes, 32)),
             row: u32::from_le_bytes(array(bytes, 40)),
             state: bytes[44],
-            version: if bytes[45] & 1 == 0 { Version::Old } else { Version::New },
+            version: if bytes[45] & 1 == 0 {
+                Version::Old
+            } else {
+                Version::New
+            },
             orientation: orientation(bytes[45] >> 1),
         }
-    }
-
-    /// Why it is no usable pair, if so.
-    pub(super) fn unusable(&self) -> Option<UnusableReason> {
-        let at = usize::from(self.state).checked_sub(1)?;
-        UnusableReason::ALL.get(at).copied()
     }
 
     /// The first bytes of the content id as a number; spread evenly.

@@ -40,6 +40,13 @@ pub(super) struct Scanned {
     pub sources: Vec<u16>,
 }
 
+impl Scanned {
+    /// About as many bytes as its texts have.
+    pub(super) fn text_bytes(&self) -> u64 {
+        self.lengths.iter().map(LengthCounts::sum).sum()
+    }
+}
+
 /// What is computed of a row, in parallel.
 struct Looked {
     record: Record,
@@ -70,7 +77,12 @@ pub(super) fn scan(
     let mut sums = ShortcutSums::default();
     stream(
         source.batches_of(columns)?,
-        |batch| Ok((source.rows_of(batch)?, Cells::of(&batch.batch, look.columns))),
+        |batch| {
+            Ok((
+                source.rows_of(batch)?,
+                Cells::of(&batch.batch, look.columns),
+            ))
+        },
         |batch, (rows, cells), range| look_at(batch, rows, cells, range, version),
         |batch, looked| {
             let by = look.source.and_then(|name| batch.text_column(name));
@@ -86,8 +98,7 @@ pub(super) fn scan(
                         counts.add(n);
                     }
                     sums.add(&usable.difference, usable.lengths, None);
-                } else if let Some(count) =
-                    scanned.unusable.get_mut(usize::from(record.state) - 1)
+                } else if let Some(count) = scanned.unusable.get_mut(usize::from(record.state) - 1)
                 {
                     *count += 1;
                 }
@@ -135,8 +146,10 @@ fn look_at(
                 record.prompt = hash(&normalise(&pair.prompt));
                 let (chosen, rejected) = (normalise(&pair.chosen), normalise(&pair.rejected));
                 record.sides = hash_sides(&chosen, &rejected, found.orientation);
-                let (chosen, rejected) =
-                    (TextFeatures::of(&pair.chosen), TextFeatures::of(&pair.rejected));
+                let (chosen, rejected) = (
+                    TextFeatures::of(&pair.chosen),
+                    TextFeatures::of(&pair.rejected),
+                );
                 Usable {
                     prompt: pair.prompt.chars().count() as u64,
                     lengths: [chosen.characters, rejected.characters],

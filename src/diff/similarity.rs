@@ -153,12 +153,22 @@ mod tests {
         let text = "Put it in the light, and water it when the top of the soil feels dry.";
         assert!((similarity(text, text) - 1.0).abs() < f32::EPSILON);
         assert!(similarity(text, &text.replace("light", "sun")) > 0.8);
-        assert!(similarity(text, "Which is further north, Oslo or Stockholm, do you think?") < 0.2);
+        assert!(
+            similarity(
+                text,
+                "Which is further north, Oslo or Stockholm, do you think?"
+            ) < 0.2
+        );
         assert!(similarity("Paris", "Pariss") > 0.8);
         assert!(similarity("Yes", "No") < 0.1);
         assert!(similarity("", "No") < 0.1);
         assert!(similarity("ab ab", "ab ab ab") < 1.0);
-        assert!(similarity("今天天气很好，我们去公园吧。", "今天天气不好，我们去公园吧。") > 0.7);
+        assert!(
+            similarity(
+                "今天天气很好，我们去公园吧。",
+                "今天天气不好，我们去公园吧。"
+            ) > 0.7
+        );
     }
 
     #[test]

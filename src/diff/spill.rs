@@ -77,7 +77,7 @@ impl Spill {
         let mut all = Vec::with_capacity(segments.iter().map(|s| s.1).sum::<usize>() + bytes.len());
         for (offset, len) in segments {
             file.seek(SeekFrom::Start(offset))?;
-            let read = file.by_ref().take(len as u64).read_to_end(&mut all)?;
+            let read = Read::take(&mut *file, len as u64).read_to_end(&mut all)?;
             if read != len {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
