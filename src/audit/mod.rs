@@ -7,6 +7,7 @@ pub mod agreement;
 mod check;
 pub mod composition;
 mod finding;
+mod intervals;
 pub mod shortcuts;
 
 pub use check::{Area, Check, Level};
