@@ -21,12 +21,15 @@
 //! What a later pass must read again (texts of candidates for near-duplicates) comes from
 //! [`scan::visit`], for rows named by position.
 
+pub mod agreement;
 pub mod check;
 pub mod checks;
+pub mod composition;
 mod finding;
 mod options;
 pub mod rows;
 pub mod scan;
+pub mod shortcuts;
 mod tally;
 pub mod text;
 
