@@ -198,7 +198,10 @@ fn dataset_name(source: &PairSource) -> String {
     let of_folder = || {
         let folder = first.parent()?;
         let folder = std::path::absolute(folder).ok()?;
-        let mut names = folder.components().rev().map(|part| part.as_os_str());
+        let mut names = folder
+            .components()
+            .rev()
+            .map(std::path::Component::as_os_str);
         // `data/` is where the hub keeps a dataset's files
         names
             .find(|name| *name != "data")

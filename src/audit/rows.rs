@@ -3,6 +3,8 @@
 use std::cell::OnceCell;
 use std::path::PathBuf;
 
+use rayon::prelude::ParallelSliceMut;
+
 use crate::pairs::{
     BatchRows, ContentId, Orientation, PairId, PairSource, PairText, RowAt, UnusableReason,
 };
@@ -65,7 +67,7 @@ pub struct Rows {
     /// Path and first index of each input.
     inputs: Vec<(PathBuf, u64)>,
     /// Positions in the order of content and orientation, then position.
-    by_content: OnceCell<Vec<u32>>,
+    by_content: Vec<u32>,
 }
 
 impl Rows {
@@ -126,21 +128,19 @@ impl Rows {
     /// content ids, positions of a group forward before reverse, then ascending.
     pub fn groups(&self) -> impl Iterator<Item = &[u32]> {
         let content = |&position: &u32| self.fact(position).content;
-        self.by_content()
+        self.by_content
             .chunk_by(move |a, b| content(a) == content(b))
     }
 
-    fn by_content(&self) -> &[u32] {
-        use rayon::prelude::ParallelSliceMut;
-        self.by_content.get_or_init(|| {
-            let end = u32::try_from(self.len()).expect("the scan refuses more rows");
-            let mut order: Vec<u32> = (0..end).collect();
-            order.par_sort_unstable_by_key(|&position| {
-                let fact = self.fact(position);
-                (fact.content, fact.orientation, position)
-            });
-            order
-        })
+    /// Orders the rows by content once all are there.
+    pub(super) fn finish(&mut self) {
+        let end = u32::try_from(self.len()).expect("the scan refuses more rows");
+        let mut order: Vec<u32> = (0..end).collect();
+        order.par_sort_unstable_by_key(|&position| {
+            let fact = self.fact(position);
+            (fact.content, fact.orientation, position)
+        });
+        self.by_content = order;
     }
 
     /// Where a row is.
@@ -165,7 +165,7 @@ impl Rows {
             let fact = self.fact(other);
             (fact.content, fact.orientation)
         };
-        let order = self.by_content();
+        let order = &self.by_content;
         let wanted = (fact.content, fact.orientation);
         let first = order.partition_point(|other| key(other) < wanted);
         let at = order.partition_point(|other| (key(other), *other) < (wanted, position));

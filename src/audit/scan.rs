@@ -299,6 +299,7 @@ fn pass(
     } else {
         rows.sources = names.names;
     }
+    timings.of("ordering rows by content", || rows.finish());
     timings.add("reading and decompressing", reading);
     timings.add("looking at rows", looking);
     timings.add("gathering", gathering);
@@ -353,12 +354,11 @@ fn look(
         Err(_) => rows.texts(row),
     };
     let whole;
-    let hashed = match &texts {
-        Ok(texts) => texts,
-        Err(_) => {
-            whole = rows.whole_text(row);
-            &whole
-        }
+    let hashed = if let Ok(texts) = &texts {
+        texts
+    } else {
+        whole = rows.whole_text(row);
+        &whole
     };
     let facts = RowFacts {
         content: content.content,
