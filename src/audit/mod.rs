@@ -14,8 +14,8 @@
 //!   `findings(&rows::Rows, …) -> Vec<Finding>`, called from [`checks::findings`]. `Rows` has one
 //!   [`rows::RowFacts`] a row, the groups of rows with equal content, places and pair ids for examples.
 //! - A *measure* needs more of a text than facts hold (sketches, features, votes): it computes a
-//!   value from the `RowView` in the parallel part ([`scan::Measured`], one field each), and takes it up
-//!   in reading order in [`scan::Gathered::take`]. Sums of floats then do not depend on how rows
+//!   value from the `RowView` in the parallel part (`Measured` in [`scan`], one field each), and takes it up
+//!   in reading order in its `Gathered::take`. Sums of floats then do not depend on how rows
 //!   were cut into batches. After the scan, [`checks::findings`] hands it to its check.
 //!
 //! What a later pass must read again (texts of candidates for near-duplicates) comes from

@@ -1,8 +1,8 @@
 //! One pass over the rows of a source.
 //!
 //! Batches are read on a thread of their own; the rows of a batch are looked at in
-//! parallel ([`Measured`], a pure function of the row), and taken up in reading order
-//! ([`Gathered::take`]).
+//! parallel (`Measured`, a pure function of the row), and taken up in reading order
+//! (`Gathered::take`).
 
 use std::cell::OnceCell;
 use std::sync::mpsc::sync_channel;
