@@ -25,6 +25,7 @@ pub mod agreement;
 pub mod check;
 pub mod checks;
 pub mod composition;
+pub mod duplication;
 mod finding;
 mod options;
 pub mod rows;
@@ -79,6 +80,18 @@ pub struct Audit {
     pub sample: Option<Sample>,
     /// What was found: most serious first, then by area and name.
     pub findings: Vec<Finding>,
+    /// How much repeats, by source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplication: Option<duplication::Duplication>,
+    /// What a reward model could learn in place of quality.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortcuts: Option<shortcuts::Shortcuts>,
+    /// How far annotators agree, where the data has votes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<agreement::Agreement>,
+    /// What the data is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub composition: Option<composition::Composition>,
     /// The settings that can change a finding.
     pub settings: AuditOptions,
     /// Where the time went.
@@ -178,6 +191,10 @@ pub fn audit(
             of: source.rows(),
         }),
         findings,
+        duplication: None,
+        shortcuts: None,
+        agreement: None,
+        composition: None,
         settings: options.clone(),
         timings: timings.0,
     })
