@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// 128-bit BLAKE3 of the normalised prompt and the two responses in sorted order.
 ///
@@ -77,30 +77,63 @@ pub fn normalise(text: &str) -> String {
         if !out.is_empty() {
             out.push(' ');
         }
-        out.extend(word.nfc());
+        // most words are in NFC as they stand; composing them again costs ten times as much
+        if word.is_ascii() || is_nfc_quick(word.chars()) == IsNormalized::Yes {
+            out.push_str(word);
+        } else {
+            out.extend(word.nfc());
+        }
     }
     out
 }
 
-impl ContentId {
-    /// Identity of a pair's content, and the orientation of its label.
-    #[must_use]
-    pub fn of(prompt: &str, chosen: &str, rejected: &str) -> (Self, Orientation) {
-        let (chosen, rejected) = (normalise(chosen), normalise(rejected));
-        let (orientation, first, second) = if chosen <= rejected {
-            (Orientation::Forward, chosen, rejected)
+/// The texts of a pair, [normalised](normalise).
+pub(super) struct Normalised {
+    prompt: String,
+    chosen: String,
+    rejected: String,
+}
+
+impl Normalised {
+    pub(super) fn new(prompt: &str, chosen: &str, rejected: &str) -> Self {
+        Self {
+            prompt: normalise(prompt),
+            chosen: normalise(chosen),
+            rejected: normalise(rejected),
+        }
+    }
+
+    pub(super) fn has_empty_response(&self) -> bool {
+        self.chosen.is_empty() || self.rejected.is_empty()
+    }
+
+    pub(super) fn has_identical_sides(&self) -> bool {
+        self.chosen == self.rejected
+    }
+
+    pub(super) fn content_id(&self) -> (ContentId, Orientation) {
+        let (orientation, first, second) = if self.chosen <= self.rejected {
+            (Orientation::Forward, &self.chosen, &self.rejected)
         } else {
-            (Orientation::Reverse, rejected, chosen)
+            (Orientation::Reverse, &self.rejected, &self.chosen)
         };
         let mut hasher = blake3::Hasher::new();
-        for part in [&normalise(prompt), &first, &second] {
+        for part in [&self.prompt, first, second] {
             // the length keeps ("ab", "c") and ("a", "bc") apart
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
         let mut id = [0; 16];
         id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        (Self(id), orientation)
+        (ContentId(id), orientation)
+    }
+}
+
+impl ContentId {
+    /// Identity of a pair's content, and the orientation of its label.
+    #[must_use]
+    pub fn of(prompt: &str, chosen: &str, rejected: &str) -> (Self, Orientation) {
+        Normalised::new(prompt, chosen, rejected).content_id()
     }
 
     /// The raw bytes.
@@ -211,6 +244,16 @@ mod tests {
         assert_eq!(one, two);
         assert_ne!(first, second);
         assert_ne!(one, ContentId::of("pa", " answer", "b").0);
+    }
+
+    #[test]
+    fn composed_and_decomposed_letters_are_one_text() {
+        for text in ["caf\u{e9}  noir", " cafe\u{301}\tnoir\n"] {
+            assert_eq!(normalise(text), "caf\u{e9} noir");
+        }
+        // composition must not reach over a word, nor reorder what is in order
+        assert_eq!(normalise("a \u{301}"), "a \u{301}");
+        assert_eq!(normalise("\u{1e9b}\u{323}"), "\u{1e9b}\u{323}");
     }
 
     #[test]
