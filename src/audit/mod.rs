@@ -5,6 +5,8 @@
 
 mod check;
 mod finding;
+pub mod graph;
+pub mod near;
 
 pub use check::{Area, Check, Level};
 pub use finding::{Example, Figure, Finding, MAX_EXAMPLES, Place};
