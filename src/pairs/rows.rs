@@ -214,7 +214,7 @@ impl BatchRows {
     /// The id of a row, repeats counted, and its pair.
     ///
     /// An unusable row is named too: by its texts if they can be split, else by all it holds.
-    pub(super) fn identify(
+    pub(crate) fn identify(
         &self,
         row: usize,
         repeats: &mut RepeatCounter,
