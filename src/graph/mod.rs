@@ -27,6 +27,7 @@ mod model_file;
 pub mod optimizer;
 pub mod proto;
 mod validate;
+mod walk;
 
 /// What can go wrong when a graph is read or made.
 #[derive(Debug, thiserror::Error)]

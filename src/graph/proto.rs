@@ -297,12 +297,6 @@ impl NodeProto {
         }
     }
 
-    /// The graphs in its attributes, such as the branches of `If`.
-    pub fn graphs(&self) -> impl Iterator<Item = &GraphProto> {
-        let attributes = self.attribute.iter();
-        attributes.flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
-    }
-
     /// The attribute of that name.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&AttributeProto> {

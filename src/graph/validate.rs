@@ -75,10 +75,8 @@ fn normalise(graph: &mut GraphProto) -> Result<(), GraphError> {
             }
         }
     }
-    for attribute in graph.node.iter_mut().flat_map(|node| &mut node.attribute) {
-        for inner in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-            normalise(inner)?;
-        }
+    for inner in graph.node.iter_mut().flat_map(NodeProto::graphs_mut) {
+        normalise(inner)?;
     }
     if let Some(order) = topological_order(graph)? {
         let mut nodes: Vec<Option<NodeProto>> = graph.node.drain(..).map(Some).collect();
@@ -104,7 +102,10 @@ fn topological_order(graph: &GraphProto) -> Result<Option<Vec<usize>>, GraphErro
     }
     let mut needed = Vec::with_capacity(graph.node.len());
     for node in &graph.node {
-        let makers = reads(node).into_iter().filter_map(|name| makers.get(name));
+        let makers = node
+            .names_read()
+            .into_iter()
+            .filter_map(|name| makers.get(name));
         needed.push(makers.copied().collect::<BTreeSet<usize>>());
     }
     let sorted = |(index, needed): (usize, &BTreeSet<usize>)| needed.last() < Some(&index);
@@ -136,26 +137,6 @@ fn topological_order(graph: &GraphProto) -> Result<Option<Vec<usize>>, GraphErro
         ));
     }
     Ok(Some(order))
-}
-
-/// The values that a node reads, those that its inner graphs take from outside included.
-fn reads(node: &NodeProto) -> Vec<&str> {
-    let mut names: Vec<&str> = node.input.iter().map(String::as_str).collect();
-    for graph in node.graphs() {
-        let made: HashSet<&str> = defined(graph).collect();
-        let inner = graph.node.iter().flat_map(reads);
-        let outputs = graph.output.iter().map(|value| value.name.as_str());
-        names.extend(inner.chain(outputs).filter(|name| !made.contains(name)));
-    }
-    names
-}
-
-/// The names that a graph itself defines.
-fn defined(graph: &GraphProto) -> impl Iterator<Item = &str> {
-    let inputs = graph.input.iter().map(|value| value.name.as_str());
-    let constants = graph.initializer.iter().map(|tensor| tensor.name.as_str());
-    let outputs = graph.node.iter().flat_map(|node| &node.output);
-    inputs.chain(constants).chain(outputs.map(String::as_str))
 }
 
 /// Checks a sorted graph; `scopes` are the values that it sees of the graphs around it.

@@ -29,7 +29,7 @@ pub use atomic::{AtomicFile, ParquetSink, atomic_write, refuse_inputs, write_par
 pub use columns::Columns;
 pub use error::PairsError;
 pub use id::{ContentId, Orientation, PairId, RepeatCounter};
-pub use rows::{BatchRows, RawPair};
+pub use rows::{BatchRows, PairText, RawPair, RowContent};
 pub use shape::{Shape, ShapeKind};
 pub use source::{Batches, Input, PairBatch, PairRow, PairSource, Pairs, ReadOptions, RowAt};
 pub use unusable::UnusableReason;

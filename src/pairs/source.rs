@@ -15,7 +15,8 @@ use super::inputs::{self, Format};
 use super::jsonl::{self, JsonBatches};
 use super::shape::Detector;
 use super::{
-    BatchRows, Columns, PairId, PairsError, RawPair, RepeatCounter, Result, Shape, UnusableReason,
+    BatchRows, Columns, PairId, PairText, PairsError, RawPair, RepeatCounter, Result, Shape,
+    UnusableReason,
 };
 
 /// How inputs are read.
@@ -222,10 +223,32 @@ impl PairSource {
     /// If a column of the shape is gone; each item is an error if reading fails.
     pub fn pairs(&self) -> Result<Pairs<'_>> {
         Ok(Pairs {
-            batches: self.batches_of(self.shape.columns())?,
+            batches: self.pair_batches()?,
             current: None,
             repeats: RepeatCounter::default(),
         })
+    }
+
+    /// The rows of one of this source's batches, to be read in any order and by any thread.
+    ///
+    /// # Errors
+    /// [`PairsError::Decode`] if the batch lacks a column of the shape.
+    pub fn rows_of(&self, batch: &PairBatch) -> Result<BatchRows> {
+        self.shape
+            .rows(&batch.batch)
+            .map_err(|error| PairsError::Decode {
+                path: self.inputs[batch.first.input].path.clone(),
+                row: batch.first.row,
+                source: error,
+            })
+    }
+
+    /// Streams the columns of the pairs only, for [`rows_of`](Self::rows_of).
+    ///
+    /// # Errors
+    /// If a column of the shape is gone.
+    pub fn pair_batches(&self) -> Result<Batches<'_>> {
+        self.batches_of(self.shape.columns())
     }
 
     fn stream(&self, kept: Option<Vec<usize>>) -> Batches<'_> {
@@ -512,29 +535,17 @@ impl Pairs<'_> {
             {
                 let at = batch.at(*next);
                 let (id, pair) = rows.identify(*next, &mut self.repeats);
+                let pair = pair.map(PairText::into_raw);
                 *next += 1;
                 return Ok(Some(PairRow { at, id, pair }));
             }
             let Some(batch) = self.batches.next().transpose()? else {
                 return Ok(None);
             };
-            let source = self.batches.source;
-            let rows = rows_of(source, &batch)?;
+            let rows = self.batches.source.rows_of(&batch)?;
             self.current = Some((batch, rows, 0));
         }
     }
-}
-
-/// The rows of a batch under the shape of its source.
-pub(super) fn rows_of(source: &PairSource, batch: &PairBatch) -> Result<BatchRows> {
-    source
-        .shape
-        .rows(&batch.batch)
-        .map_err(|error| PairsError::Decode {
-            path: source.inputs[batch.first.input].path.clone(),
-            row: batch.first.row,
-            source: error,
-        })
 }
 
 impl Iterator for Pairs<'_> {

@@ -89,6 +89,29 @@ fn repeats_and_swapped_rows_are_told_apart() {
 }
 
 #[test]
+fn texts_are_borrowed_where_the_batch_holds_them() {
+    fn shared_between_threads<T: Sync>(_: &T) {}
+    for file in ["transcripts.parquet", "prompt-strings.parquet"] {
+        let source = open(fixture("shapes").join(file));
+        let batch = source
+            .pair_batches()
+            .expect("columns are there")
+            .next()
+            .expect("has rows")
+            .expect("can be read");
+        let rows = source.rows_of(&batch).expect("has the columns");
+        shared_between_threads(&rows);
+        for row in 0..rows.len() {
+            let pair = rows.content(row).pair.expect("usable");
+            for text in [&pair.prompt, &pair.chosen, &pair.rejected] {
+                assert!(matches!(text, std::borrow::Cow::Borrowed(_)), "{file}");
+            }
+            assert_eq!(rows.pair(row).expect("usable"), pair.into_raw());
+        }
+    }
+}
+
+#[test]
 fn columns_can_be_named() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("a.parquet");

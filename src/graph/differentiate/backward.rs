@@ -6,7 +6,6 @@ use super::super::GraphError;
 use super::super::builder::{Builder, MICROSOFT, float, int};
 use super::super::gradients;
 use super::super::proto::NodeProto;
-use super::label;
 use super::shapes::{Dim, Shapes, Size};
 
 /// Nodes written so far, and the parts of gradients that they make.
@@ -40,7 +39,7 @@ impl<'a> Call<'a> {
         self.node.input_at(index).ok_or_else(|| {
             GraphError::Malformed(format!(
                 "`{}` ({}) lacks input {index}",
-                label(self.node),
+                self.node.label(),
                 self.node.op_type
             ))
         })
@@ -67,7 +66,7 @@ impl<'a> Call<'a> {
 
     /// Something about this node that has no rule.
     pub(super) fn unsupported(&self, what: &str) -> GraphError {
-        let (name, operator) = (label(self.node), &self.node.op_type);
+        let (name, operator) = (self.node.label(), &self.node.op_type);
         GraphError::Unsupported(format!("`{name}` ({operator}): {what}"))
     }
 

@@ -13,7 +13,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::GraphError;
 use super::builder::{Builder, MICROSOFT, OPSET};
-use super::proto::{GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto, elem};
+use super::proto::{
+    GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto, ValueInfoProto, elem,
+};
 use backward::{Backward, Call};
 use shapes::{Shapes, Size};
 
@@ -162,9 +164,17 @@ fn backward_pass(
         gradients.push(gradient.ok_or_else(|| path::unreached(of, name))?);
     }
     let Backward { b, extended, .. } = backward;
-    let written = b.finish().graph.unwrap_or_default();
-    let (written, constants) = path::only_needed(written, &gradients);
-    Ok((Nodes { written, extended }, constants, gradients))
+    let mut written = b.finish().graph.unwrap_or_default();
+    let outputs = gradients.iter();
+    written.output = outputs
+        .map(|name| ValueInfoProto::tensor(name, elem::FLOAT, Vec::new()))
+        .collect();
+    written.prune();
+    let nodes = Nodes {
+        written: written.node,
+        extended,
+    };
+    Ok((nodes, written.initializer, gradients))
 }
 
 /// The gradient of the scalar with respect to itself.
@@ -191,14 +201,6 @@ fn seed(backward: &mut Backward<'_>, of: &str) -> Result<String, GraphError> {
     let shape = backward.shape_of(of);
     let one = backward.b.scalar(1.0);
     Ok(backward.b.call("Expand", &[&one, &shape]))
-}
-
-/// The name by which errors call a node.
-fn label(node: &NodeProto) -> &str {
-    match node.output_at(0) {
-        Some(output) if node.name.is_empty() => output,
-        _ => &node.name,
-    }
 }
 
 /// Whether a node belongs to a domain whose operators have rules.

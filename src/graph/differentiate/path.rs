@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use super::super::GraphError;
 use super::super::builder::Builder;
-use super::super::proto::{GraphProto, NodeProto, TensorProto, elem};
+use super::super::proto::{GraphProto, NodeProto, elem};
 use super::shapes::Shapes;
-use super::{is_discrete, label, rules};
+use super::{is_discrete, rules};
 
 /// The part of a graph through which gradients flow.
 pub(super) struct Path<'a> {
@@ -24,7 +24,7 @@ impl<'a> Path<'a> {
         of: &str,
         with_respect_to: &'a [String],
     ) -> Result<Self, GraphError> {
-        let known = known_values(graph);
+        let known: HashSet<&str> = graph.names_defined().collect();
         for name in with_respect_to.iter().map(String::as_str).chain([of]) {
             if !known.contains(name) {
                 return Err(GraphError::Malformed(format!(
@@ -84,7 +84,7 @@ impl<'a> Path<'a> {
                 let inputs = node.input.iter().zip(wanted).filter(|(_, wanted)| *wanted);
                 needed.extend(inputs.map(|(name, _)| name.as_str()));
                 needed.extend(
-                    captured(node)
+                    node.names_captured()
                         .into_iter()
                         .filter(|n| path.reached.contains(n)),
                 );
@@ -114,7 +114,7 @@ impl<'a> Path<'a> {
             read.extend(inputs.map(|(name, _)| name.as_str()));
             // an error will tell of these
             read.extend(
-                captured(node)
+                node.names_captured()
                     .into_iter()
                     .filter(|name| self.reached.contains(name)),
             );
@@ -124,9 +124,8 @@ impl<'a> Path<'a> {
 
     /// Whether the subgraphs of a node read a value that depends on a parameter.
     fn captures(&self, node: &NodeProto) -> bool {
-        captured(node)
-            .iter()
-            .any(|name| self.reached.contains(name))
+        let captured = node.names_captured();
+        captured.iter().any(|name| self.reached.contains(name))
     }
 }
 
@@ -135,41 +134,6 @@ pub(super) fn unreached(of: &str, parameter: &str) -> GraphError {
     GraphError::Unsupported(format!(
         "`{of}` does not depend on the parameter `{parameter}`"
     ))
-}
-
-/// Values of outer graphs that the subgraphs of a node may read; names made inside may be among them.
-fn captured(node: &NodeProto) -> Vec<&str> {
-    let mut names = Vec::new();
-    for graph in subgraphs(node) {
-        for inner in &graph.node {
-            names.extend(inner.input.iter().map(String::as_str));
-            names.extend(captured(inner));
-        }
-        names.extend(graph.output.iter().map(|value| value.name.as_str()));
-    }
-    names
-}
-
-/// All values that a node reads, its subgraphs included.
-pub(super) fn names_read(node: &NodeProto) -> Vec<&str> {
-    let inputs = node.input.iter().map(String::as_str);
-    inputs
-        .filter(|name| !name.is_empty())
-        .chain(captured(node))
-        .collect()
-}
-
-fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
-    let attributes = node.attribute.iter();
-    attributes.flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
-}
-
-fn known_values(graph: &GraphProto) -> HashSet<&str> {
-    let inputs = graph.input.iter().map(|value| value.name.as_str());
-    let constants = graph.initializer.iter().map(|tensor| tensor.name.as_str());
-    let made = graph.node.iter().flat_map(|node| &node.output);
-    let made = made.filter(|name| !name.is_empty()).map(String::as_str);
-    inputs.chain(constants).chain(made).collect()
 }
 
 /// Checks that every value is made once, and before it is read.
@@ -182,7 +146,7 @@ pub(super) fn check_order(graph: &GraphProto) -> Result<(), GraphError> {
     known.extend(graph.initializer.iter().map(|tensor| tensor.name.as_str()));
     for node in &graph.node {
         let malformed = |what: String| {
-            let (name, operator) = (label(node), &node.op_type);
+            let (name, operator) = (node.label(), &node.op_type);
             Err(GraphError::Malformed(format!(
                 "`{name}` ({operator}): {what}"
             )))
@@ -204,29 +168,10 @@ pub(super) fn check_order(graph: &GraphProto) -> Result<(), GraphError> {
 /// Keeps a builder from using any name of a graph, those of subgraphs included, and from calling a
 /// node as one is called already.
 pub(super) fn reserve_names(builder: &mut Builder, graph: &GraphProto) {
-    builder.reserve(known_values(graph));
+    builder.reserve(graph.names_defined());
     let nodes = graph.node.iter();
     builder.reserve(nodes.filter_map(|node| node.name.strip_suffix("_node")));
-    for inner in graph.node.iter().flat_map(subgraphs) {
+    for inner in graph.node.iter().flat_map(NodeProto::graphs) {
         reserve_names(builder, inner);
     }
-}
-
-/// Drops the nodes and constants that no gradient depends on.
-pub(super) fn only_needed(
-    graph: GraphProto,
-    gradients: &[String],
-) -> (Vec<NodeProto>, Vec<TensorProto>) {
-    let mut needed: HashSet<String> = gradients.iter().cloned().collect();
-    let mut kept = Vec::with_capacity(graph.node.len());
-    for node in graph.node.into_iter().rev() {
-        if node.output.iter().any(|name| needed.contains(name)) {
-            needed.extend(node.input.iter().cloned());
-            kept.push(node);
-        }
-    }
-    kept.reverse();
-    let mut constants = graph.initializer;
-    constants.retain(|tensor| needed.contains(&tensor.name));
-    (kept, constants)
 }

@@ -129,7 +129,7 @@ impl Roles {
             .collect();
         while let Some(index) = queue.pop() {
             if !std::mem::replace(&mut is_forward[index], true) {
-                let names = read_names(&graph.node[index]).into_iter();
+                let names = graph.node[index].names_read().into_iter();
                 queue.extend(names.filter_map(|name| makers.get(name).copied()));
             }
         }
@@ -194,7 +194,7 @@ impl Roles {
                     continue;
                 }
                 stack.push((index, true));
-                for name in read_names(&graph.node[index]) {
+                for name in graph.node[index].names_read() {
                     if let Some(&maker) = self.makers.get(name)
                         && waits(maker)
                     {
@@ -205,16 +205,6 @@ impl Roles {
         }
         order
     }
-}
-
-/// Names that a node reads, in its subgraphs too.
-fn read_names(node: &NodeProto) -> Vec<&str> {
-    let mut names: Vec<&str> = node.input.iter().map(String::as_str).collect();
-    for inner in node.attribute.iter().filter_map(|a| a.g.as_ref()) {
-        names.extend(inner.output.iter().map(|v| v.name.as_str()));
-        names.extend(inner.node.iter().flat_map(read_names));
-    }
-    names
 }
 
 /// The forward nodes that may be computed again, in segments.
@@ -242,13 +232,13 @@ impl Segments {
                 let depth = depths.get(name).copied().unwrap_or(0);
                 depth + usize::from(kept.contains(name) && activations.contains(*name))
             };
-            let depth = read_names(node).iter().map(before).max().unwrap_or(0);
+            let depth = node.names_read().iter().map(before).max().unwrap_or(0);
             depth_of[index] = depth;
             depths.extend(node.output.iter().map(|name| (name.as_str(), depth)));
         }
         // what a later segment reads is kept too, such as a bias that all layers share
         for index in forward() {
-            for name in read_names(&graph.node[index]) {
+            for name in graph.node[index].names_read() {
                 if depths
                     .get(name)
                     .is_some_and(|&depth| depth < depth_of[index])
@@ -304,7 +294,7 @@ impl Segments {
         let is_own = |name: &str| self.of_value.get(name) == Some(&segment);
         let mut copies = Vec::new();
         for &index in &self.nodes[segment] {
-            for name in read_names(&graph.node[index]) {
+            for name in graph.node[index].names_read() {
                 if !is_own(name) && self.activations.contains(name) {
                     late.add(name);
                 }
@@ -376,7 +366,7 @@ pub(super) fn from_matrices(graph: &GraphProto) -> HashSet<String> {
     }
     for node in &graph.node {
         let is_shape = ["Shape", "Size"].contains(&node.op_type.as_str());
-        if !is_shape && read_names(node).iter().any(|&name| found.contains(name)) {
+        if !is_shape && node.names_read().iter().any(|&name| found.contains(name)) {
             found.extend(node.output.iter().cloned());
         }
     }

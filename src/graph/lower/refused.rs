@@ -1,6 +1,5 @@
 //! Operators that are copied as they are, and those that cannot be lowered, with what to do instead.
 
-use super::rules::label;
 use crate::graph::GraphError;
 use crate::graph::builder::MICROSOFT;
 use crate::graph::proto::NodeProto;
@@ -165,7 +164,7 @@ pub(super) fn refusal(node: &NodeProto) -> GraphError {
             "" => name.to_owned(),
             domain => format!("{domain}.{name}"),
         },
-        node: label(node).to_owned(),
+        node: node.label().to_owned(),
         hint,
     }
 }

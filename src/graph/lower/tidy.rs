@@ -24,7 +24,7 @@ pub(super) fn tidied_with(
     values: &mut [String],
 ) -> Result<ModelProto, GraphError> {
     if let Some(graph) = &mut model.graph {
-        prune(graph);
+        graph.prune();
         collapse(graph, values);
         check_order(graph)?;
         tell_apart(graph);
@@ -47,32 +47,6 @@ fn tell_apart(graph: &mut GraphProto) {
         while !taken.insert(node.name.clone()) {
             *number += 1;
             node.name = format!("{base}.{number}");
-        }
-    }
-}
-
-fn prune(graph: &mut GraphProto) {
-    let mut needed: HashSet<String> = graph.output.iter().map(|v| v.name.clone()).collect();
-    let mut kept = Vec::with_capacity(graph.node.len());
-    for node in std::mem::take(&mut graph.node).into_iter().rev() {
-        if node.output.iter().any(|name| needed.contains(name)) {
-            add_names_read(&node, &mut needed);
-            kept.push(node);
-        }
-    }
-    kept.reverse();
-    graph.node = kept;
-    graph
-        .initializer
-        .retain(|tensor| needed.contains(&tensor.name));
-}
-
-fn add_names_read(node: &NodeProto, names: &mut HashSet<String>) {
-    names.extend(node.input.iter().filter(|name| !name.is_empty()).cloned());
-    for graph in node.attribute.iter().filter_map(|a| a.g.as_ref()) {
-        names.extend(graph.output.iter().map(|v| v.name.clone()));
-        for inner in &graph.node {
-            add_names_read(inner, names);
         }
     }
 }
@@ -131,7 +105,7 @@ pub(super) fn rename_in(node: &mut NodeProto, rename: &dyn Fn(&str) -> String) {
             *name = rename(name);
         }
     }
-    for graph in node.attribute.iter_mut().filter_map(|a| a.g.as_mut()) {
+    for graph in node.graphs_mut() {
         for inner in &mut graph.node {
             rename_in(inner, rename);
         }
@@ -153,7 +127,7 @@ fn check_order(graph: &GraphProto) -> Result<(), GraphError> {
         {
             return Err(GraphError::Malformed(format!(
                 "`{name}` is used by `{}` ({}) before it is made",
-                super::rules::label(node),
+                node.label(),
                 node.op_type
             )));
         }

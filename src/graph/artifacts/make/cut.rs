@@ -60,7 +60,11 @@ pub fn cut(composed: &Composed, width: usize) -> Option<Cut> {
         |name: &str| reads_text.contains(name) && weighed.contains(name) && !trained.contains(name);
 
     let is_trained = |node: &&NodeProto| node.output.iter().any(|o| trained.contains(o));
-    let read_there = graph.node.iter().filter(is_trained).flat_map(names_read);
+    let read_there = graph
+        .node
+        .iter()
+        .filter(is_trained)
+        .flat_map(NodeProto::names_read);
     let boundary: BTreeSet<&str> = read_there.filter(|name| frozen_state(name)).collect();
     let mut boundary = boundary.into_iter();
     let (Some(boundary), None) = (boundary.next(), boundary.next()) else {
@@ -130,16 +134,9 @@ fn reached(
 ) -> HashSet<String> {
     let mut reached = from;
     for node in graph.node.iter().filter(|node| pass(node)) {
-        if names_read(node).iter().any(|&name| reached.contains(name)) {
+        if node.names_read().iter().any(|&name| reached.contains(name)) {
             reached.extend(node.output.iter().cloned());
         }
     }
     reached
-}
-
-/// Every name that a node or its subgraphs read.
-fn names_read(node: &NodeProto) -> HashSet<&str> {
-    let mut names = HashSet::new();
-    names::add_reads(node, &mut names);
-    names
 }

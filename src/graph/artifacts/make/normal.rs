@@ -293,6 +293,6 @@ fn declare(model: &mut ModelProto, opset: i64) -> Result<(), GraphError> {
 fn domains(graph: &GraphProto, used: &mut HashSet<String>) {
     for node in &graph.node {
         used.insert(node.domain.clone());
-        names::subgraphs(node).for_each(|inner| domains(inner, used));
+        node.graphs().for_each(|inner| domains(inner, used));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use super::names;
 use crate::graph::GraphError;
 use crate::graph::builder::int;
 use crate::graph::proto::{GraphProto, NodeProto, TensorProto};
@@ -26,10 +25,7 @@ pub(super) fn raise(graph: &mut GraphProto, from: i64) -> Result<(), GraphError>
     if from >= SAME {
         return Ok(());
     }
-    let with_subgraphs = graph
-        .node
-        .iter()
-        .find(|n| names::subgraphs(n).next().is_some());
+    let with_subgraphs = graph.node.iter().find(|n| n.graphs().next().is_some());
     if let Some(node) = with_subgraphs {
         return Err(GraphError::Forward {
             what: format!(

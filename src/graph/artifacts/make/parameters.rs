@@ -11,7 +11,7 @@ use crate::graph::builder::MICROSOFT;
 use crate::graph::proto::{GraphProto, NodeProto, TensorProto, elem};
 
 use super::Train;
-use super::{nameless, names};
+use super::nameless;
 
 /// Parts of names before a layer's number.
 const LAYER_WORDS: [&str; 6] = ["layer", "layers", "h", "block", "blocks", "albert_layers"];
@@ -382,12 +382,8 @@ fn linear(one: &Use<'_>, node: &NodeProto) -> Option<Linear> {
 fn downstream<'a>(graph: &'a GraphProto, of: &HashSet<&str>) -> HashSet<&'a str> {
     let mut after: HashSet<&str> = HashSet::new();
     for node in &graph.node {
-        let mut reads = HashSet::new();
-        names::add_reads(node, &mut reads);
-        if reads
-            .iter()
-            .any(|name| of.contains(name) || after.contains(name))
-        {
+        let mut reads = node.names_read().into_iter();
+        if reads.any(|name| of.contains(name) || after.contains(name)) {
             after.extend(node.output.iter().map(String::as_str));
         }
     }

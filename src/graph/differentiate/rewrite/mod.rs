@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::builder::Builder;
 use super::super::proto::{GraphProto, NodeProto};
-use super::path::{Path, names_read, reserve_names};
+use super::path::{Path, reserve_names};
 use super::shapes::Shapes;
 use super::{is_discrete, known_domain};
 
@@ -42,7 +42,7 @@ impl<'a> Around<'a> {
         let mut readers = HashMap::new();
         for node in &graph.node {
             makers.extend(node.output.iter().map(|name| (name.as_str(), node)));
-            for name in names_read(node) {
+            for name in node.names_read() {
                 *readers.entry(name).or_default() += 1;
             }
         }
@@ -131,7 +131,7 @@ fn drop_unread<'a>(
         let now = node.output.iter().any(|name| read.contains(name));
         let before = node.output.iter().any(|name| read_before.contains(name));
         if now || !before {
-            read.extend(names_read(&node).into_iter().map(str::to_owned));
+            read.extend(node.names_read().into_iter().map(str::to_owned));
             kept.push(node);
         }
     }

@@ -3,7 +3,7 @@
 use super::super::GraphError;
 use super::super::proto::NodeProto;
 use super::backward::{Backward, Call};
-use super::{known_domain, label};
+use super::known_domain;
 
 mod activation;
 mod elementwise;
@@ -166,7 +166,7 @@ pub(super) fn rule(node: &NodeProto) -> Result<Rule, GraphError> {
         };
         GraphError::Operator {
             operator,
-            node: label(node).to_owned(),
+            node: node.label().to_owned(),
             hint: hint(&node.op_type),
         }
     })

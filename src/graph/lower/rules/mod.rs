@@ -82,10 +82,8 @@ fn check_stock(node: &NodeProto) -> Result {
     if !is_stock(node) {
         return Err(refusal(node));
     }
-    let graphs = node.attribute.iter().filter_map(|a| a.g.as_ref());
-    graphs
-        .flat_map(|graph| &graph.node)
-        .try_for_each(check_stock)
+    let mut inner = node.graphs().flat_map(|graph| &graph.node);
+    inner.try_for_each(check_stock)
 }
 
 /// The first `N` inputs of a node, all of which must be given.
@@ -93,7 +91,7 @@ pub(super) fn inputs<const N: usize>(node: &NodeProto) -> Result<[&str; N]> {
     let mut found = [""; N];
     for (index, input) in found.iter_mut().enumerate() {
         *input = node.input_at(index).ok_or_else(|| {
-            let name = label(node);
+            let name = node.label();
             let operator = &node.op_type;
             GraphError::Malformed(format!("`{name}` ({operator}) lacks input {index}"))
         })?;
@@ -101,17 +99,9 @@ pub(super) fn inputs<const N: usize>(node: &NodeProto) -> Result<[&str; N]> {
     Ok(found)
 }
 
-/// How a node is called in messages.
-pub(super) fn label(node: &NodeProto) -> &str {
-    match node.output_at(0) {
-        Some(output) if node.name.is_empty() => output,
-        _ => &node.name,
-    }
-}
-
 /// The error of a node whose attributes or inputs are beyond what its rule handles.
 fn unsupported(node: &NodeProto, what: &str) -> GraphError {
-    let name = label(node);
+    let name = node.label();
     GraphError::Unsupported(format!("`{name}` ({}): {what}", node.op_type))
 }
 
