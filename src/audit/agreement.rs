@@ -18,7 +18,6 @@ use super::rows::Rows;
 use crate::pairs::Orientation;
 use crate::tags::stats::{Interval, draw_normal, seeded_rng};
 
-
 /// What the votes of a dataset say about its labels.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
@@ -213,7 +212,11 @@ impl VoteSums {
         seed: u64,
     ) -> (Agreement, Vec<(u32, Counts)>) {
         let mut oriented: HashMap<u32, (u32, bool)> = HashMap::new();
-        let voted = self.named.iter().map(|v| v.0).chain(self.counted.iter().map(|c| c.0));
+        let voted = self
+            .named
+            .iter()
+            .map(|v| v.0)
+            .chain(self.counted.iter().map(|c| c.0));
         for position in voted {
             oriented.insert(position, (position, false));
         }
@@ -232,7 +235,11 @@ impl VoteSums {
         let patterns = items.patterns();
         let with_two = |counts: &&(Counts, u64)| counts.0.iter().sum::<u64>() > 1;
         let of = |filter: &dyn Fn(&&(Counts, u64)) -> bool| {
-            patterns.iter().filter(|p| filter(p)).map(|(_, items)| items).sum()
+            patterns
+                .iter()
+                .filter(|p| filter(p))
+                .map(|(_, items)| items)
+                .sum()
         };
         let modal = modal_votes(&patterns);
         let modal_patterns: Vec<(Counts, u64)> = patterns
@@ -245,7 +252,10 @@ impl VoteSums {
             items: of(&|_| true),
             items_with_two: of(&with_two),
             not_unanimous: of(&|(counts, _)| counts.iter().filter(|&&c| c > 0).count() > 1),
-            votes: patterns.iter().map(|(c, items)| c.iter().sum::<u64>() * items).sum(),
+            votes: patterns
+                .iter()
+                .map(|(c, items)| c.iter().sum::<u64>() * items)
+                .sum(),
             annotators: self.names.len() as u64,
             alpha: with_interval(&patterns, seed, |p| krippendorff(p, true)),
             alpha_as_labelled: krippendorff(&weigh(&patterns), false),
@@ -345,7 +355,9 @@ impl Items {
                 *agree += u64::from((vote == Vote::Chosen) == (others[0] > others[1]));
             }
         }
-        let total = judged.iter().fold((0, 0), |sum, j| (sum.0 + j.0, sum.1 + j.1));
+        let total = judged
+            .iter()
+            .fold((0, 0), |sum, j| (sum.0 + j.0, sum.1 + j.1));
         let mut found: Vec<Contrarian> = sums
             .names
             .iter()
@@ -366,7 +378,10 @@ impl Items {
             (a.interval[1].total_cmp(&b.interval[1])).then_with(|| a.annotator.cmp(&b.annotator))
         });
         found.truncate(SHOWN);
-        let enough = judged.iter().filter(|(votes, _)| *votes >= MIN_VOTES).count();
+        let enough = judged
+            .iter()
+            .filter(|(votes, _)| *votes >= MIN_VOTES)
+            .count();
         (found, enough as u64)
     }
 }
@@ -386,7 +401,9 @@ fn modal_votes(patterns: &[(Counts, u64)]) -> Option<u64> {
         *by_votes.entry(counts.iter().sum()).or_default() += items;
     }
     let several = by_votes.into_iter().filter(|&(votes, _)| votes > 1);
-    several.max_by_key(|&(votes, items)| (items, votes)).map(|(votes, _)| votes)
+    several
+        .max_by_key(|&(votes, items)| (items, votes))
+        .map(|(votes, _)| votes)
 }
 
 /// Items with the same votes, and their weight.
@@ -395,7 +412,10 @@ type Weighted = Vec<([f64; 3], f64)>;
 #[expect(clippy::cast_precision_loss, reason = "counts of votes")]
 fn weigh(patterns: &[(Counts, u64)]) -> Weighted {
     let real = |counts: &Counts| counts.map(|count| count as f64);
-    patterns.iter().map(|(counts, items)| (real(counts), *items as f64)).collect()
+    patterns
+        .iter()
+        .map(|(counts, items)| (real(counts), *items as f64))
+        .collect()
 }
 
 /// Krippendorff's alpha for nominal data; items may have any number of votes, those with one

@@ -101,7 +101,12 @@ impl Counts {
                 count: 0,
             })
             .collect();
-        for (cell, &count) in self.cells.iter().enumerate().filter(|(_, count)| **count > 0) {
+        for (cell, &count) in self
+            .cells
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+        {
             let number = start_of(cell);
             let bin = bins.partition_point(|bin| bin.to <= number);
             if let Some(bin) = bins.get_mut(bin) {
@@ -168,7 +173,14 @@ mod tests {
         let median = found.quantiles.iter().find(|q| q.q == 0.5);
         assert_eq!(median.map(|q| q.value), Some(500));
         assert_eq!(found.histogram.iter().map(|b| b.count).sum::<u64>(), 1001);
-        assert_eq!(found.histogram[0], Bin { from: 0, to: 1, count: 1 });
+        assert_eq!(
+            found.histogram[0],
+            Bin {
+                from: 0,
+                to: 1,
+                count: 1
+            }
+        );
         assert!(found.histogram.windows(2).all(|w| w[0].to == w[1].from));
         assert_eq!(Counts::default().distribution(), Distribution::default());
         let mut large = Counts::default();

@@ -11,9 +11,9 @@ const MIN_LETTERS: usize = 30;
 const ENGLISH: f64 = 0.2;
 /// Words that make up about 30% of English prose.
 const COMMON: [&str; 40] = [
-    "the", "of", "and", "to", "in", "a", "is", "that", "for", "it", "you", "i", "on", "with",
-    "as", "are", "be", "this", "or", "was", "have", "not", "can", "your", "what", "if", "they",
-    "from", "but", "my", "do", "we", "will", "at", "an", "how", "would", "there", "about", "by",
+    "the", "of", "and", "to", "in", "a", "is", "that", "for", "it", "you", "i", "on", "with", "as",
+    "are", "be", "this", "or", "was", "have", "not", "can", "your", "what", "if", "they", "from",
+    "but", "my", "do", "we", "will", "at", "an", "how", "would", "there", "about", "by",
 ];
 
 /// A language, by its code in ISO 639-3.
@@ -46,7 +46,10 @@ pub fn language_of(text: &str) -> Option<Language> {
         return None;
     }
     let (mut words, mut common) = (0u32, 0u32);
-    for word in text.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty()) {
+    for word in text
+        .split(|c: char| !c.is_alphabetic())
+        .filter(|w| !w.is_empty())
+    {
         words += 1;
         common += u32::from(COMMON.iter().any(|c| word.eq_ignore_ascii_case(c)));
     }
@@ -60,7 +63,9 @@ pub fn language_of(text: &str) -> Option<Language> {
 /// The last human message of a prompt: of a transcript what stands behind its last `Human:`.
 #[must_use]
 pub fn last_question(prompt: &str) -> &str {
-    let start = prompt.rfind("\n\nHuman:").map_or(0, |at| at + "\n\nHuman:".len());
+    let start = prompt
+        .rfind("\n\nHuman:")
+        .map_or(0, |at| at + "\n\nHuman:".len());
     let question = &prompt[start..];
     let end = question.rfind("\n\nAssistant:").unwrap_or(question.len());
     question[..end].trim()
@@ -77,12 +82,27 @@ mod tests {
     #[test]
     fn languages_are_told_or_left_open() {
         for (text, expected) in [
-            ("What is the capital of France, and how do I get there?", Some("English")),
-            ("Die Hauptstadt von Frankreich ist Paris, eine sehr schöne Stadt.", Some("German")),
+            (
+                "What is the capital of France, and how do I get there?",
+                Some("English"),
+            ),
+            (
+                "Die Hauptstadt von Frankreich ist Paris, eine sehr schöne Stadt.",
+                Some("German"),
+            ),
             ("我想知道法国的首都是哪里，怎么去那里？", Some("Chinese")),
-            ("フランスの首都はどこですか。そこへどうやって行きますか。", Some("Japanese")),
-            ("프랑스의 수도는 어디이며 어떻게 갈 수 있습니까?", Some("Korean")),
-            ("Столица Франции — Париж, очень красивый город на Сене.", Some("Russian")),
+            (
+                "フランスの首都はどこですか。そこへどうやって行きますか。",
+                Some("Japanese"),
+            ),
+            (
+                "프랑스의 수도는 어디이며 어떻게 갈 수 있습니까?",
+                Some("Korean"),
+            ),
+            (
+                "Столица Франции — Париж, очень красивый город на Сене.",
+                Some("Russian"),
+            ),
             ("ok", None),
             ("12 + 30 = 42", None),
             ("", None),

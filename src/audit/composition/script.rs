@@ -160,7 +160,11 @@ mod tests {
     #[test]
     fn blocks_are_in_order_and_do_not_overlap() {
         assert!(BLOCKS.windows(2).all(|w| w[0].1 < w[1].0));
-        assert!(BLOCKS.iter().all(|b| b.0 <= b.1 && (b.2 as usize) < SCRIPTS.len()));
+        assert!(
+            BLOCKS
+                .iter()
+                .all(|b| b.0 <= b.1 && (b.2 as usize) < SCRIPTS.len())
+        );
     }
 
     #[test]

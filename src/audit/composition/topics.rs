@@ -57,7 +57,10 @@ pub fn words_of(prompt: &str) -> Vec<Box<str>> {
     let question = last_question(prompt);
     let question = &question[..question.floor_char_boundary(4000)];
     STOP.with(|stop| {
-        for run in question.split(|c: char| !c.is_alphabetic()).filter(|run| !run.is_empty()) {
+        for run in question
+            .split(|c: char| !c.is_alphabetic())
+            .filter(|run| !run.is_empty())
+        {
             let is_wide = |c: char| u32::from(c) >= 0x2E80;
             if run.contains(is_wide) {
                 // no spaces between words: two characters are about one
@@ -132,7 +135,11 @@ impl TopicSample {
             .map(|(&word, _)| word)
             .collect();
         vocabulary.sort_unstable();
-        let index: HashMap<&str, usize> = vocabulary.iter().enumerate().map(|(i, &w)| (w, i)).collect();
+        let index: HashMap<&str, usize> = vocabulary
+            .iter()
+            .enumerate()
+            .map(|(i, &w)| (w, i))
+            .collect();
         let weigh = |words: &Vec<Box<str>>| {
             let mut weights: Weights = words
                 .iter()
@@ -152,7 +159,10 @@ impl TopicSample {
 }
 
 fn dot(prompt: &Weights, centre: &[f64]) -> f64 {
-    prompt.iter().map(|&(word, weight)| weight * centre[word]).sum()
+    prompt
+        .iter()
+        .map(|&(word, weight)| weight * centre[word])
+        .sum()
 }
 
 /// Spherical k-means from k-means++ starts: the sum of similarities, and each prompt's group.
@@ -164,7 +174,9 @@ fn cluster(prompts: &[&Weights], words: usize, groups: usize, seed: u64) -> (f64
     let mut rng = seeded_rng(seed);
     let dense = |prompt: &Weights| {
         let mut centre = vec![0.0; words];
-        prompt.iter().for_each(|&(word, weight)| centre[word] = weight);
+        prompt
+            .iter()
+            .for_each(|&(word, weight)| centre[word] = weight);
         centre
     };
     let mut centres = vec![dense(prompts[rng.random_range(0..prompts.len())])];
@@ -204,7 +216,9 @@ fn cluster(prompts: &[&Weights], words: usize, groups: usize, seed: u64) -> (f64
         for (group, centre) in centres.iter_mut().enumerate() {
             let mut sum = vec![0.0; words];
             for (_, prompt) in of.iter().zip(prompts).filter(|(of, _)| **of == group) {
-                prompt.iter().for_each(|&(word, weight)| sum[word] += weight);
+                prompt
+                    .iter()
+                    .for_each(|&(word, weight)| sum[word] += weight);
             }
             let length = sum.iter().map(|w| w * w).sum::<f64>().sqrt();
             if length > 0.0 {
@@ -245,7 +259,11 @@ fn name(of: &[usize], prompts: &[&Weights], vocabulary: &[&str], groups: usize) 
                 .collect();
             telling.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
             Topic {
-                words: telling.iter().take(TELLING).map(|(_, word)| (*word).to_owned()).collect(),
+                words: telling
+                    .iter()
+                    .take(TELLING)
+                    .map(|(_, word)| (*word).to_owned())
+                    .collect(),
                 prompts: sizes[group] as u64,
             }
         })
@@ -293,7 +311,9 @@ mod tests {
         assert_eq!(found.sample, 300);
         assert_eq!(found.groups.iter().map(|g| g.prompts).sum::<u64>(), 300);
         for group in &found.groups {
-            let own = kinds.iter().filter(|kind| group.words.iter().any(|w| kind.contains(&&**w)));
+            let own = kinds
+                .iter()
+                .filter(|kind| group.words.iter().any(|w| kind.contains(&&**w)));
             assert_eq!(own.count(), 1, "{group:?}");
         }
     }

@@ -45,7 +45,9 @@ fn find(text: &str) -> Option<&str> {
                     groups[group] += 1;
                 }
                 b @ (b' ' | b'-')
-                    if Some(b) == separator && at(bytes, end + 1).is_ascii_digit() && groups[group] >= 4 =>
+                    if Some(b) == separator
+                        && at(bytes, end + 1).is_ascii_digit()
+                        && groups[group] >= 4 =>
                 {
                     group += 1;
                     if group == groups.len() {
@@ -57,7 +59,9 @@ fn find(text: &str) -> Option<&str> {
             end += 1;
         }
         let after = at(bytes, end);
-        let runs_on = after.is_ascii_alphabetic() || after == b'_' || (b".-".contains(&after) && at(bytes, end + 1).is_ascii_digit());
+        let runs_on = after.is_ascii_alphabetic()
+            || after == b'_'
+            || (b".-".contains(&after) && at(bytes, end + 1).is_ascii_digit());
         let printed = match &groups[..=group] {
             [_] | [4, 6, 4 | 5] => true,
             [all @ .., last] => all.iter().all(|&g| g == 4) && *last <= 4,
@@ -73,7 +77,9 @@ fn find(text: &str) -> Option<&str> {
 /// # Source
 /// ISO/IEC 7812; the ranges as the networks publish them.
 fn issued(digits: &[u8]) -> bool {
-    let prefix = digits[..4].iter().fold(0, |sum: u32, &d| sum * 10 + u32::from(d));
+    let prefix = digits[..4]
+        .iter()
+        .fold(0, |sum: u32, &d| sum * 10 + u32::from(d));
     let lengths: &[usize] = match prefix {
         4000..=4999 => &[13, 16, 19],
         5100..=5599 | 2221..=2720 => &[16],
@@ -122,9 +128,17 @@ mod tests {
     #[test]
     fn other_long_numbers_are_none() {
         for text in [
-            "4111 1111 1111 1112", "1234 5678 9012 3456", "41111111111111111111", "0.4111111111111111",
-            "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "411 111 111 111 1111", "x4111111111111111",
-            "9999999999999995", "2024 2025 2026", "4111-1111 1111-1111", "",
+            "4111 1111 1111 1112",
+            "1234 5678 9012 3456",
+            "41111111111111111111",
+            "0.4111111111111111",
+            "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            "411 111 111 111 1111",
+            "x4111111111111111",
+            "9999999999999995",
+            "2024 2025 2026",
+            "4111-1111 1111-1111",
+            "",
         ] {
             assert_eq!(find(text), None, "{text}");
         }

@@ -38,7 +38,12 @@ fn find(text: &str) -> Option<&str> {
     memchr_iter(b'@', bytes).find_map(|sign| {
         let local = |b: u8| b.is_ascii_alphanumeric() || b"._%+-".contains(&b);
         // RFC 5321: at most 64 bytes
-        let length = bytes[..sign].iter().rev().take(65).take_while(|&&b| local(b)).count();
+        let length = bytes[..sign]
+            .iter()
+            .rev()
+            .take(65)
+            .take_while(|&&b| local(b))
+            .count();
         let mut start = sign - length;
         while start < sign && !bytes[start].is_ascii_alphanumeric() {
             start += 1;
@@ -49,7 +54,8 @@ fn find(text: &str) -> Option<&str> {
         let end = domain_end(bytes, sign + 1)?;
         let domain = &text[sign + 1..end];
         let (_, last) = domain.rsplit_once('.')?;
-        let letters = (2..=24).contains(&last.len()) && last.bytes().all(|b| b.is_ascii_alphabetic());
+        let letters =
+            (2..=24).contains(&last.len()) && last.bytes().all(|b| b.is_ascii_alphabetic());
         let file = FILE_ENDS.iter().any(|end| last.eq_ignore_ascii_case(end));
         (letters && !file).then(|| &text[start..end])
     })
@@ -83,7 +89,10 @@ mod tests {
     #[test]
     fn addresses_are_found_whole() {
         for (text, address) in [
-            ("write to jane.doe+x@mail.example.org.", "jane.doe+x@mail.example.org"),
+            (
+                "write to jane.doe+x@mail.example.org.",
+                "jane.doe+x@mail.example.org",
+            ),
             ("<bob@example.com>", "bob@example.com"),
             ("mailto:a_b@x-y.de?subject", "a_b@x-y.de"),
             ("是joe@example.cn吗", "joe@example.cn"),
@@ -95,8 +104,19 @@ mod tests {
     #[test]
     fn other_uses_of_the_sign_are_none() {
         for text in [
-            "@handle", "a @ b.com", "x@y", "logo@2x.png", "user@host", "3@4.5", "me@.com",
-            "a@-b.com", "a@b-.com", "@", "@@", "a.@b.com", "price @ 5.99",
+            "@handle",
+            "a @ b.com",
+            "x@y",
+            "logo@2x.png",
+            "user@host",
+            "3@4.5",
+            "me@.com",
+            "a@-b.com",
+            "a@b-.com",
+            "@",
+            "@@",
+            "a.@b.com",
+            "price @ 5.99",
         ] {
             assert_eq!(find(text), None, "{text}");
         }

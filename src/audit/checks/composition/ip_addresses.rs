@@ -39,7 +39,11 @@ fn version_4(text: &str) -> Option<&str> {
         if outside.is_ascii_alphanumeric() || b".-_".contains(&outside) {
             return None;
         }
-        let length = bytes[start..].iter().take(16).take_while(|b| b.is_ascii_digit() || **b == b'.').count();
+        let length = bytes[start..]
+            .iter()
+            .take(16)
+            .take_while(|b| b.is_ascii_digit() || **b == b'.')
+            .count();
         let token = text[start..start + length].trim_end_matches('.');
         let end = start + token.len();
         let address: Ipv4Addr = token.parse().ok()?;
@@ -67,13 +71,24 @@ fn version_6(text: &str) -> Option<&str> {
             return None;
         }
         let part = |b: &u8| b.is_ascii_hexdigit() || *b == b':';
-        let start = colon - bytes[..colon].iter().rev().take(40).take_while(|b| part(b)).count();
-        let length = bytes[start..].iter().take(46).take_while(|b| part(b)).count();
+        let start = colon
+            - bytes[..colon]
+                .iter()
+                .rev()
+                .take(40)
+                .take_while(|b| part(b))
+                .count();
+        let length = bytes[start..]
+            .iter()
+            .take(46)
+            .take_while(|b| part(b))
+            .count();
         let end = start + length;
         passed = end;
         let token = text[start..end].trim_end_matches(':');
         let groups = token.split(':').filter(|group| !group.is_empty()).count();
-        let outside = before(bytes, start).is_ascii_alphanumeric() || at(bytes, end).is_ascii_alphanumeric();
+        let outside =
+            before(bytes, start).is_ascii_alphanumeric() || at(bytes, end).is_ascii_alphanumeric();
         if groups < 4 || outside {
             return None;
         }
@@ -92,7 +107,10 @@ mod tests {
         for (text, address) in [
             ("from 203.0.113.77.", "203.0.113.77"),
             ("http://93.184.216.34/", "93.184.216.34"),
-            ("[2001:db8:85a3::8a2e:370:7334]", "2001:db8:85a3::8a2e:370:7334"),
+            (
+                "[2001:db8:85a3::8a2e:370:7334]",
+                "2001:db8:85a3::8a2e:370:7334",
+            ),
         ] {
             assert_eq!(find(text), Some(address), "{text}");
         }
@@ -101,9 +119,25 @@ mod tests {
     #[test]
     fn private_addresses_versions_and_times_are_none() {
         for text in [
-            "192.168.1.1", "127.0.0.1", "10.20.30.40", "0.0.0.0", "255.255.255.0", "1.2.3.4", "8.8.8.8", "v93.184.216.34",
-            "93.184.216", "93.184.216.34.5", "300.1.1.1", "12:30:45", "std::vec::Vec", "a::b", "fe80::1:2:3:4",
-            "2001:db8::1", "1:2:3:4:5", "::", ":",
+            "192.168.1.1",
+            "127.0.0.1",
+            "10.20.30.40",
+            "0.0.0.0",
+            "255.255.255.0",
+            "1.2.3.4",
+            "8.8.8.8",
+            "v93.184.216.34",
+            "93.184.216",
+            "93.184.216.34.5",
+            "300.1.1.1",
+            "12:30:45",
+            "std::vec::Vec",
+            "a::b",
+            "fe80::1:2:3:4",
+            "2001:db8::1",
+            "1:2:3:4:5",
+            "::",
+            ":",
         ] {
             assert_eq!(find(text), None, "{text}");
         }

@@ -47,7 +47,9 @@ pub(super) fn at(bytes: &[u8], position: usize) -> u8 {
 
 /// The byte before a position, 0 at the start.
 pub(super) fn before(bytes: &[u8], position: usize) -> u8 {
-    position.checked_sub(1).map_or(0, |before| at(bytes, before))
+    position
+        .checked_sub(1)
+        .map_or(0, |before| at(bytes, before))
 }
 
 /// First positions of runs of ASCII digits.

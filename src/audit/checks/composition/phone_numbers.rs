@@ -26,7 +26,17 @@ pub const ROWS: RowCheck = RowCheck {
 
 /// Words that announce a number of any form, right before it.
 const WORDS: [&str; 12] = [
-    "phone", "telephone", "tel", "mobile", "cell", "fax", "call", "whatsapp", "number", "电话", "手机",
+    "phone",
+    "telephone",
+    "tel",
+    "mobile",
+    "cell",
+    "fax",
+    "call",
+    "whatsapp",
+    "number",
+    "电话",
+    "手机",
     "call me at",
 ];
 
@@ -59,7 +69,8 @@ fn find(text: &str) -> Option<&str> {
             // ITU-T E.164: at most 15 digits; shorter than 8 is more likely arithmetic
             (8..=15).contains(&total) && bytes[digits] != b'0'
         } else {
-            north_american(bytes, digits, &number) || ((7..=15).contains(&total) && announced(&text[..start]))
+            north_american(bytes, digits, &number)
+                || ((7..=15).contains(&total) && announced(&text[..start]))
         };
         is_one.then(|| &text[start..number.end])
     })
@@ -85,7 +96,10 @@ impl Number {
         };
         loop {
             let from = number.end;
-            let length = bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+            let length = bytes[from..]
+                .iter()
+                .take_while(|b| b.is_ascii_digit())
+                .count();
             number.lengths[number.n_groups] = length;
             number.n_groups += 1;
             number.end += length;
@@ -93,7 +107,11 @@ impl Number {
             // `) ` and ` (` and `) -` between groups
             let mut separator = 0;
             while next < number.end + 2 && b" -.()".contains(&at(bytes, next)) {
-                separator = if separator == 0 || separator == b' ' { at(bytes, next) } else { separator };
+                separator = if separator == 0 || separator == b' ' {
+                    at(bytes, next)
+                } else {
+                    separator
+                };
                 next += 1;
             }
             if next == number.end || !at(bytes, next).is_ascii_digit() {
@@ -185,10 +203,26 @@ mod tests {
     #[test]
     fn other_numbers_are_none() {
         for text in [
-            "2024-01-15", "1,000,000 people", "3.14159265", "100 200 3000", "ISBN 978-3-16-148410-0",
-            "10.0.0.1", "+5", "2+3456", "x = 123-456-7890", "call 911", "1990-2005", "12:30",
-            "the number 123456789", "5551234567", "115-555-2671", "A415-555-2671",
-            "phone 12", "0.5-0.75", "1 2 3 4 5 6 7 8 9 10", "call 2 of 10",
+            "2024-01-15",
+            "1,000,000 people",
+            "3.14159265",
+            "100 200 3000",
+            "ISBN 978-3-16-148410-0",
+            "10.0.0.1",
+            "+5",
+            "2+3456",
+            "x = 123-456-7890",
+            "call 911",
+            "1990-2005",
+            "12:30",
+            "the number 123456789",
+            "5551234567",
+            "115-555-2671",
+            "A415-555-2671",
+            "phone 12",
+            "0.5-0.75",
+            "1 2 3 4 5 6 7 8 9 10",
+            "call 2 of 10",
         ] {
             assert_eq!(find(text), None, "{text}");
         }

@@ -169,9 +169,16 @@ mod tests {
     #[test]
     fn words_with_the_same_beginning_are_none() {
         for text in [
-            "sk-learn is sk-ish", "sk-this-is-a-very-long-css-class-name", "AKIA", "eyJhbGciOi only",
-            "-----BEGIN CERTIFICATE-----", "-----BEGIN PUBLIC KEY-----", "risk-aB3aB3aB3aB3aB3aB3aB3",
-            "ghp_short", "hf_hub_download_a_file_from_the_hub_now", "ASIAN COUNTRIES",
+            "sk-learn is sk-ish",
+            "sk-this-is-a-very-long-css-class-name",
+            "AKIA",
+            "eyJhbGciOi only",
+            "-----BEGIN CERTIFICATE-----",
+            "-----BEGIN PUBLIC KEY-----",
+            "risk-aB3aB3aB3aB3aB3aB3aB3",
+            "ghp_short",
+            "hf_hub_download_a_file_from_the_hub_now",
+            "ASIAN COUNTRIES",
         ] {
             assert_eq!(find(text), None, "{text}");
         }
