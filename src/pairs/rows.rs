@@ -255,7 +255,7 @@ impl BatchRows {
     /// If `row` is not below [`len`](Self::len).
     #[must_use]
     pub fn content(&self, row: usize) -> RowContent<'_> {
-        match self.split(row) {
+        match self.texts(row) {
             Ok(pair) => {
                 let texts = Normalised::new(&pair.prompt, &pair.chosen, &pair.rejected);
                 let (content, orientation) = texts.content_id();
@@ -300,7 +300,16 @@ impl BatchRows {
         (repeats.next(found.content, found.orientation), found.pair)
     }
 
-    fn split(&self, row: usize) -> Result<PairText<'_>, UnusableReason> {
+    /// Prompt and responses of a row wherever it can be split into them: they may be empty or
+    /// the same.
+    ///
+    /// # Errors
+    /// [`NullField`](UnusableReason::NullField), [`BrokenTurns`](UnusableReason::BrokenTurns) or
+    /// [`PromptsDiffer`](UnusableReason::PromptsDiffer).
+    ///
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    pub fn texts(&self, row: usize) -> Result<PairText<'_>, UnusableReason> {
         Ok(match self.kind {
             ShapeKind::Transcripts => {
                 let (chosen, rejected) = self.sides(row)?;
