@@ -465,7 +465,7 @@ fn mirrored(diff: &Diff) -> Counts {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn a_version_is_itself(rows in drawn()) {
