@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::checks::labels::scores::{ScoreColumns, Scores};
 use super::checks::{Hit, ROW_CHECKS};
+use super::measure::{Described, Measures, Plan, RowMeasure};
 use super::rows::{RowFacts, RowView, Rows, Sides};
 use super::tally::Tally;
 use super::text::{hash, loose};
@@ -35,7 +36,9 @@ pub struct Scanned {
     /// Numbers of each row.
     pub rows: Rows,
     /// What was gathered in reading order.
-    pub gathered: Gathered,
+    pub(super) gathered: Gathered,
+    /// What was measured of each row.
+    plan: Plan,
     /// Whether a tokenizer was there.
     has_tokens: bool,
 }
@@ -49,12 +52,21 @@ impl Scanned {
             .map(|(check, tally)| tally.finding(check, &self.rows))
             .collect()
     }
+
+    /// What the label goes with, what the data is made of, and what its annotators say.
+    pub(super) fn describe(&self, seed: u64) -> Described {
+        self.gathered
+            .measures
+            .describe(&self.rows, &self.plan, seed)
+    }
 }
 
 /// What is computed from one row, in parallel.
 #[derive(Debug)]
 struct Measured {
     facts: RowFacts,
+    /// Features, languages, votes; only of the data to audit.
+    measure: Option<Box<RowMeasure>>,
     /// Hits by position in [`ROW_CHECKS`].
     hits: Vec<(usize, Hit)>,
     /// Margins of the score columns.
@@ -63,16 +75,18 @@ struct Measured {
 
 /// What is taken up row by row, in reading order.
 #[derive(Debug)]
-pub struct Gathered {
+pub(super) struct Gathered {
     tallies: Vec<Tally>,
+    measures: Measures,
     /// What score columns say.
-    pub scores: Scores,
+    pub(super) scores: Scores,
 }
 
 impl Gathered {
     fn new(scores: ScoreColumns) -> Self {
         Self {
             tallies: ROW_CHECKS.iter().map(Tally::new).collect(),
+            measures: Measures::default(),
             scores: Scores::new(scores),
         }
     }
@@ -81,6 +95,9 @@ impl Gathered {
     fn take(&mut self, position: u32, measured: Measured) {
         for (check, hit) in measured.hits {
             self.tallies[check].add(position, hit);
+        }
+        if let Some(measure) = measured.measure {
+            self.measures.take(position, &measured.facts, *measure);
         }
         if let Some(margins) = measured.margins {
             self.scores.take(position, &margins);
@@ -254,6 +271,7 @@ fn pass(
     let source_column = source_column(source, options)?;
     let looker = Looker::new(source, options, depth)?;
     let mut extra: Vec<String> = source_column.iter().cloned().collect();
+    extra.extend(looker.plan.columns().iter().cloned());
     extra.extend(looker.scores.columns().map(str::to_owned));
     let columns: Vec<&str> = (source.shape().columns())
         .chain(extra.iter().map(String::as_str))
@@ -320,6 +338,7 @@ fn pass(
         rows,
         gathered,
         has_tokens: looker.tokens.is_some(),
+        plan: looker.plan,
     })
 }
 
@@ -356,6 +375,7 @@ struct Looker<'a> {
     source: &'a PairSource,
     depth: Depth,
     sampled: Sampled,
+    plan: Plan,
     tokens: Option<TokenMeasure>,
     scores: ScoreColumns,
 }
@@ -377,6 +397,7 @@ impl<'a> Looker<'a> {
             source,
             depth,
             sampled: Sampled::new(source, options),
+            plan: Plan::new(source, options),
             tokens,
             scores,
         })
@@ -423,6 +444,7 @@ impl<'a> Looker<'a> {
         if self.depth == Depth::Other {
             return Ok(Some(Measured {
                 facts,
+                measure: None,
                 hits: Vec::new(),
                 margins: None,
             }));
@@ -452,8 +474,10 @@ impl<'a> Looker<'a> {
             }
         }
         let margins = self.scores.margins(&view);
+        let measure = Some(Box::new(self.plan.measure(&view)));
         Ok(Some(Measured {
             facts,
+            measure,
             hits,
             margins,
         }))

@@ -29,9 +29,12 @@ pub const ROWS: RowCheck = RowCheck {
 /// What kind of invisible character it is: 0 zero width, 1 direction of writing.
 fn kind_of(c: char) -> Option<u32> {
     match c {
-        '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' 
-        // tags spell a text that nobody sees
-        | '\u{180e}' | '\u{e0000}'..='\u{e007f}' => Some(0),
+        // the last range are tags, which spell a text that nobody sees
+        '\u{200b}'..='\u{200d}'
+        | '\u{2060}'..='\u{2064}'
+        | '\u{feff}'
+        | '\u{180e}'
+        | '\u{e0000}'..='\u{e007f}' => Some(0),
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => Some(1),
         _ => None,
     }
