@@ -5,11 +5,12 @@
 //! What is costly (languages, topics, the logistic model) looks at a sample drawn by content.
 
 use super::agreement::{Agreement, Vote, VoteSums, parse_votes};
-use super::checks::composition::other_language_response;
+use super::checks::composition::{PERSONAL_DATA, other_language_response};
 use super::checks::labels::annotators;
 use super::checks::shortcuts::{effects, predictable_labels};
+use super::composition::conversation::human_messages;
 use super::composition::distribution::Counts;
-use super::composition::language::{Language, language_of, last_question};
+use super::composition::language::{Language, language_of};
 use super::composition::script::{CJK, SCRIPTS, scripts};
 use super::composition::topics::{self, TopicSample, words_of};
 use super::composition::{Composition, Languages, Lengths, PersonalData, Share};
@@ -147,7 +148,8 @@ impl Plan {
             measure.scripts = scripts(&whole.chosen) | scripts(&whole.rejected);
             return measure;
         };
-        measure.turns = turns(&texts.prompt);
+        let messages = human_messages(&texts.prompt);
+        measure.turns = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         measure.scripts =
             scripts(&texts.prompt) | scripts(&texts.chosen) | scripts(&texts.rejected);
         // another seed than the one that draws rows for `--sample`
@@ -155,7 +157,7 @@ impl Plan {
         measure.sampled = draw <= self.sampled_below;
         if measure.sampled {
             measure.languages = Some([
-                language_of(last_question(&texts.prompt)),
+                language_of_prompt(&texts.prompt, &messages),
                 language_of(&texts.chosen),
                 language_of(&texts.rejected),
             ]);
@@ -237,24 +239,24 @@ fn as_count(number: Option<f64>) -> Option<u64> {
         .map(|n| n as u64)
 }
 
-/// Human turns of a prompt: of a transcript its `Human:` markers, else lines that begin with a
-/// human role, at least 1.
-fn turns(prompt: &str) -> u32 {
-    let markers = memchr::memmem::find_iter(prompt.as_bytes(), "\n\nHuman:").count();
-    let count = if markers > 0 {
-        markers
-    } else {
-        let roles = ["human:", "user:"];
-        let starts = |line: &str| {
-            let mut roles = roles.iter();
-            roles.any(|role| {
-                line.get(..role.len())
-                    .is_some_and(|l| l.eq_ignore_ascii_case(role))
+/// The language of a prompt: of its last human message, or of all of it where that is too short.
+fn language_of_prompt(prompt: &str, messages: &[&str]) -> Option<Language> {
+    let last = messages.last().and_then(|message| language_of(message));
+    last.or_else(|| language_of(prompt.trim_start()))
+}
+
+/// The personal data of an audit's findings, by kind.
+pub(super) fn personal_data(findings: &[Finding]) -> Vec<PersonalData> {
+    PERSONAL_DATA
+        .iter()
+        .filter_map(|check| {
+            let finding = findings.iter().find(|f| f.check == check.name)?;
+            Some(PersonalData {
+                check: finding.check.clone(),
+                rows: finding.count,
             })
-        };
-        prompt.lines().filter(|line| starts(line)).count()
-    };
-    u32::try_from(count.max(1)).unwrap_or(u32::MAX)
+        })
+        .collect()
 }
 
 impl Measures {

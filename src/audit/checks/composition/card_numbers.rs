@@ -67,7 +67,7 @@ fn find(text: &str) -> Option<&str> {
             [all @ .., last] => all.iter().all(|&g| g == 4) && *last <= 4,
             [] => false,
         };
-        let is_one = !runs_on && printed && n >= 13 && issued(&digits[..n]) && luhn(&digits[..n]);
+        let is_one = !runs_on && printed && n >= 14 && issued(&digits[..n]) && luhn(&digits[..n]);
         is_one.then(|| &text[start..end])
     })
 }
@@ -81,7 +81,7 @@ fn issued(digits: &[u8]) -> bool {
         .iter()
         .fold(0, |sum: u32, &d| sum * 10 + u32::from(d));
     let lengths: &[usize] = match prefix {
-        4000..=4999 => &[13, 16, 19],
+        4000..=4999 => &[16, 19],
         5100..=5599 | 2221..=2720 => &[16],
         3400..=3499 | 3700..=3799 => &[15],
         3000..=3059 | 3600..=3699 | 3800..=3999 => &[14],
