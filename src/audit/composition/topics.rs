@@ -154,7 +154,9 @@ impl TopicSample {
                 })
                 .collect();
             let length = weights.iter().map(|(_, w)| w * w).sum::<f64>().sqrt();
-            weights.iter_mut().for_each(|(_, w)| *w /= length);
+            for (_, weight) in &mut weights {
+                *weight /= length;
+            }
             weights.sort_unstable_by_key(|(word, _)| *word);
             weights
         };
@@ -179,9 +181,9 @@ fn cluster(prompts: &[&Weights], words: usize, groups: usize, seed: u64) -> (f64
     let mut rng = seeded_rng(seed);
     let dense = |prompt: &Weights| {
         let mut centre = vec![0.0; words];
-        prompt
-            .iter()
-            .for_each(|&(word, weight)| centre[word] = weight);
+        for &(word, weight) in prompt {
+            centre[word] = weight;
+        }
         centre
     };
     let mut centres = vec![dense(prompts[rng.random_range(0..prompts.len())])];
@@ -227,7 +229,9 @@ fn cluster(prompts: &[&Weights], words: usize, groups: usize, seed: u64) -> (f64
             }
             let length = sum.iter().map(|w| w * w).sum::<f64>().sqrt();
             if length > 0.0 {
-                sum.iter_mut().for_each(|w| *w /= length);
+                for weight in &mut sum {
+                    *weight /= length;
+                }
                 *centre = sum;
             }
         }

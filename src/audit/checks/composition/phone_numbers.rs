@@ -151,12 +151,11 @@ fn north_american(bytes: &[u8], start: usize, number: &Number) -> bool {
         _ => return false,
     };
     let [first, second] = [number.separators[skipped], number.separators[skipped + 1]];
-    let joined = match (first, second) {
-        (b')', b'-' | b' ' | b'.') => true,
-        // digits between spaces may be any list of numbers
-        (b'-', b'-') | (b'.', b'.') | (b' ', b'-') => true,
-        _ => false,
-    };
+    // digits between spaces may be any list of numbers
+    let joined = matches!(
+        (first, second),
+        (b')', b'-' | b' ' | b'.') | (b'-' | b' ', b'-') | (b'.', b'.')
+    );
     let exchange = bytes[area + 3..].iter().position(u8::is_ascii_digit);
     let exchange = area + 3 + exchange.unwrap_or(0);
     joined && (b'2'..=b'9').contains(&bytes[area]) && (b'2'..=b'9').contains(&bytes[exchange])
