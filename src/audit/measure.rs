@@ -67,6 +67,8 @@ pub(super) struct RowMeasure {
     sampled: bool,
     turns: u32,
     scripts: u32,
+    /// Of prompt, chosen and rejected, with a tokenizer.
+    tokens: Option<[u32; 3]>,
     /// Of prompt, chosen and rejected, in the sample.
     languages: Option<[Option<Language>; 3]>,
     words: Option<Vec<Box<str>>>,
@@ -80,6 +82,7 @@ pub(super) struct Measures {
     shortcuts: ShortcutSums,
     sample: Vec<SamplePair>,
     lengths: [Counts; 3],
+    tokens: [Counts; 3],
     turns: Counts,
     scripts: [u64; SCRIPTS.len()],
     cjk: u64,
@@ -148,6 +151,9 @@ impl Plan {
             measure.scripts = scripts(&whole.chosen) | scripts(&whole.rejected);
             return measure;
         };
+        measure.tokens = row
+            .tokens
+            .map(|tokens| [tokens.prompt, tokens.chosen, tokens.rejected]);
         let messages = human_messages(&texts.prompt);
         measure.turns = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         measure.scripts =
@@ -278,6 +284,15 @@ impl Measures {
                 counts.add(u64::from(length));
             }
         }
+        for (counts, tokens) in self
+            .tokens
+            .iter_mut()
+            .zip(measure.tokens.unwrap_or_default())
+        {
+            if measure.tokens.is_some() {
+                counts.add(u64::from(tokens));
+            }
+        }
         if let Some(words) = measure.words {
             self.topics.add(facts.texts.prompt, words);
         }
@@ -358,14 +373,17 @@ impl Measures {
 
     fn composition(&self, rows: &Rows, seed: u64) -> Composition {
         let names = ["prompt", "chosen", "rejected"];
-        let lengths = names
-            .iter()
-            .zip(&self.lengths)
-            .map(|(name, counts)| Lengths {
+        let lengths = |unit: &str, counts: &[Counts; 3]| -> Vec<Lengths> {
+            let each = names.iter().zip(counts).map(|(name, counts)| Lengths {
                 text: (*name).to_owned(),
-                unit: "characters".to_owned(),
+                unit: unit.to_owned(),
                 distribution: counts.distribution(),
             });
+            each.filter(|lengths| lengths.distribution.count > 0)
+                .collect()
+        };
+        let mut all_lengths = lengths("characters", &self.lengths);
+        all_lengths.extend(lengths("tokens", &self.tokens));
         let languages = (self.languages_of > 0).then(|| {
             let [prompts, chosen, rejected] = [0, 1, 2].map(|text| {
                 let counts: &Vec<(&str, u64)> = &self.languages[text];
@@ -388,7 +406,7 @@ impl Measures {
             .filter(|(_, rows)| *rows > 0);
         Composition {
             rows: self.rows,
-            lengths: lengths.collect(),
+            lengths: all_lengths,
             turns: Some(self.turns.distribution()),
             sources,
             more_sources,
