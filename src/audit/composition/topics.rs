@@ -40,7 +40,7 @@ work would wouldn write yes yet you your yours yourself yourselves following hel
 answer example explain describe provide create instruction input output text sentence word words";
 
 /// Characters that make up the grammar of Chinese and Japanese sentences.
-const FUNCTION: &str = "的了是在我你您他她它这那有和就不也都吗呢吧啊与及或为以个一们请问什么怎如何哪对于中下上来去会能可到被把让给从要想说做用其所何にのはをがでとてたるいすまかしれ";
+const FUNCTION: &str = "的了是在我你您他她它这那有和就不也吗呢吧啊与及或为以个一们请问什么怎如何哪对于中下上来去会能可到被把让给从要想说做用其所何にのはをがでとてたるいすまかしれ";
 
 /// Collects the prompts of a sample.
 #[derive(Debug, Clone, Default)]
