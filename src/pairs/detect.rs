@@ -86,7 +86,7 @@ impl Detector<'_> {
             }
             _ => {
                 return Err(
-                    self.no_shape(format!("one of `{a}` and `{b}` is text, the other a list",))
+                    self.no_shape(format!("one of `{a}` and `{b}` is text, the other a list"))
                 );
             }
         }
