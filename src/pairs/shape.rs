@@ -118,6 +118,17 @@ impl Shape {
         self.prompt.iter().chain(sides).map(String::as_str)
     }
 
+    /// Columns of the two sides: chosen and rejected, or those that the label chooses among,
+    /// or the list of responses twice.
+    #[must_use]
+    pub fn side_columns(&self) -> [&str; 2] {
+        match &self.sides {
+            Sides::Named { chosen, rejected } => [chosen, rejected],
+            Sides::Winner { a, b, .. } => [a, b],
+            Sides::Scored { responses, .. } => [&responses.column, &responses.column],
+        }
+    }
+
     /// Prepares the rows of a batch that has this shape's columns.
     ///
     /// # Errors
