@@ -276,14 +276,8 @@ mod tests {
         let one = vec![Some("1".to_owned()), None];
         assert_eq!(texts(Int64Array::from(vec![Some(1), None])), one);
         assert_eq!(texts(Int8Array::from(vec![Some(1), None])), one);
-        assert_eq!(
-            texts(Float64Array::from(vec![Some(1.0), None])),
-            one
-        );
-        assert_eq!(
-            texts(StringArray::from(vec![Some("1"), None])),
-            one
-        );
+        assert_eq!(texts(Float64Array::from(vec![Some(1.0), None])), one);
+        assert_eq!(texts(StringArray::from(vec![Some("1"), None])), one);
         let dictionary: DictionaryArray<Int8Type> = [Some("1"), None].into_iter().collect();
         assert_eq!(texts(dictionary), one);
         assert_eq!(

@@ -5,6 +5,7 @@
 //! knows a number that is not in the [`Report`]. Text from the data is escaped
 //! here, once per face; callers hand it over as it is.
 
+pub mod diff;
 pub mod document;
 mod html;
 mod json;

@@ -86,6 +86,7 @@ fn blocks(out: &mut String, blocks: &[Block]) -> Result<(), ReportError> {
             Block::Note(note) => one_note(out, note)?,
             Block::Table(table) => one_table(out, table),
             Block::Plot(plot) => one_plot(out, plot)?,
+            Block::Comparisons(list) => super::comparison::html(out, list),
             Block::Folded {
                 title,
                 blocks: inner,
