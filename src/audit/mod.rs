@@ -28,6 +28,8 @@ pub mod composition;
 pub mod duplication;
 mod finding;
 pub mod gate;
+pub mod graph;
+pub mod near;
 mod options;
 pub mod rows;
 pub mod scan;
