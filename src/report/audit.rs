@@ -120,10 +120,10 @@ fn outcome(audit: &Audit) -> String {
     if let Some(gate) = &audit.gate
         && let Some(first) = gate.reasons.first()
     {
-        out.push(format!("{}: {}.", first.check, first.words));
+        out.push(format!("`{}`: {}.", first.check, first.words));
     } else if let Some(worst) = worst(audit) {
         out.push(format!(
-            "Worst: {} ({}).",
+            "Worst: {} (`{}`).",
             sentence(&worst.message),
             worst.check
         ));
@@ -147,18 +147,19 @@ fn outcome(audit: &Audit) -> String {
 
 /// The highest rate of the highest level.
 fn worst(audit: &Audit) -> Option<&Finding> {
-    [Level::Error, Level::Warning]
-        .into_iter()
-        .find_map(|level| {
-            counting(audit, level).max_by(|a, b| {
-                let key = |f: &Finding| (f.rate(), f.count);
-                let ((x, n), (y, m)) = (key(a), key(b));
-                // of equals the first stays
-                x.total_cmp(&y)
-                    .then(n.cmp(&m))
-                    .then(std::cmp::Ordering::Greater)
-            })
-        })
+    let mut levels = [Level::Error, Level::Warning].into_iter();
+    levels.find_map(|level| worst_of(audit, level))
+}
+
+/// The highest rate of a level, then the highest count; of equals the first.
+fn worst_of(audit: &Audit, level: Level) -> Option<&Finding> {
+    counting(audit, level).reduce(|best, finding| {
+        let order = finding
+            .rate()
+            .total_cmp(&best.rate())
+            .then(finding.count.cmp(&best.count));
+        if order.is_gt() { finding } else { best }
+    })
 }
 
 /// Without the stop that a sentence may have.
@@ -173,14 +174,13 @@ fn tiles(audit: &Audit) -> Vec<Tile> {
         note,
         tone,
     };
-    let of_level = |level: Level, tone: Tone| {
-        let n = counting(audit, level).count() as u64;
-        let hits = counting(audit, level).map(|f| f.count).max().unwrap_or(0);
-        let note = match n {
-            0 => "none found".to_owned(),
-            _ => format!("checks; the most for one: {}", count(hits)),
-        };
-        (count(n), note, if n == 0 { Tone::Good } else { tone })
+    let of_level = |level: Level, tone: Tone| match worst_of(audit, level) {
+        None => ("0".to_owned(), "none found".to_owned(), Tone::Good),
+        Some(worst) => (
+            count(counting(audit, level).count() as u64),
+            format!("most: `{}`, {}", worst.check, percent(worst.rate())),
+            tone,
+        ),
     };
     let mut tiles = vec![tile(
         "rows read",
@@ -204,8 +204,8 @@ fn tiles(audit: &Audit) -> Vec<Tile> {
         Tone::Plain,
     ));
     for (name, level, tone) in [
-        ("errors", Level::Error, Tone::Error),
-        ("warnings", Level::Warning, Tone::Warning),
+        ("checks with errors", Level::Error, Tone::Error),
+        ("checks with warnings", Level::Warning, Tone::Warning),
     ] {
         let (value, note, tone) = of_level(level, tone);
         tiles.push(tile(name, value, note, tone));
@@ -285,13 +285,15 @@ fn gate(audit: &Audit) -> Option<Section> {
     }
     let mut judged = match gate.conditions.as_slice() {
         [] => "Any warning or error fails.".to_owned(),
-        conditions => format!("Fails on: {}.", conditions.join(", ")),
+        conditions => format!("Fails on: `{}`.", conditions.join("`, `")),
     };
     if let Some(policy) = &gate.policy {
-        judged.push_str(&format!(" Policy: {policy}."));
+        judged.push_str(&format!(" Policy: `{policy}`."));
     }
     if let Some(baseline) = &gate.baseline {
-        judged.push_str(&format!(" Baseline: {baseline}; only what is worse fails."));
+        judged.push_str(&format!(
+            " Baseline: `{baseline}`; only what is worse fails."
+        ));
     }
     blocks.push(Block::Text(judged));
     if !gate.ignored.is_empty() {

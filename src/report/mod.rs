@@ -63,6 +63,12 @@ pub enum ReportError {
     Template,
 }
 
+/// Text of unknown content for one line on a terminal: hidden characters as escapes.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    text::line(text, 2_000)
+}
+
 /// Writes `report.html`, `report.md`, `report.json` and `plots/*.{svg,png}`
 /// into `run_dir`, each aside and then renamed; gives their paths.
 ///

@@ -111,7 +111,7 @@ fn thresholds_are_counts_or_rates() {
 
 #[test]
 fn unknown_checks_are_refused_with_the_closest() {
-    let error = |text| {
+    let error = |text: &str| {
         Condition::parse(text, &CHECKS)
             .expect_err("unknown")
             .to_string()
@@ -204,7 +204,7 @@ fn a_policy_sets_levels_thresholds_and_ignores() {
     };
     assert_eq!(
         failing(&gate, found()),
-        ["truncated-ends", "identical-responses", "ties"]
+        ["identical-responses", "truncated-ends", "ties"]
     );
 }
 

@@ -43,8 +43,8 @@ pub(super) fn overview(audit: &Audit) -> Section {
         .collect();
     if !clean.is_empty() {
         blocks.push(Block::Text(format!(
-            "Looked for and not found: {}.",
-            clean.join(", ")
+            "Looked for and not found: `{}`.",
+            clean.join("`, `")
         )));
     }
     if blocks.is_empty() {
@@ -90,11 +90,10 @@ fn note(audit: &Audit, finding: &Finding) -> Note {
         label: finding.level.as_str().to_owned(),
         code: finding.check.clone(),
         aside: format!(
-            "{} of {} {}, {}",
-            count(finding.count),
+            "{} of {} {}",
+            percent(finding.rate()),
             count(finding.of),
-            finding.counts,
-            percent(finding.rate())
+            finding.counts
         ),
         text: finding.message.clone(),
         blocks,
