@@ -29,6 +29,8 @@ pub mod duplication;
 mod finding;
 pub mod gate;
 pub mod graph;
+mod intervals;
+mod measure;
 pub mod near;
 mod options;
 pub mod rows;
@@ -172,6 +174,10 @@ pub fn audit(
     }
     progress.begin("checking", None, "checks");
     let mut findings = checks::findings(source, &scanned, &others, options, &mut timings)?;
+    let described = timings.of("shortcuts, composition and votes", || {
+        scanned.describe(options.seed)
+    });
+    findings.extend(described.findings);
     progress.end();
     sort(&mut findings);
     let rows = scanned.rows.len() as u64;
@@ -196,9 +202,9 @@ pub fn audit(
         findings,
         gate: None,
         duplication: None,
-        shortcuts: None,
-        agreement: None,
-        composition: None,
+        shortcuts: Some(described.shortcuts),
+        agreement: described.agreement,
+        composition: Some(described.composition),
         settings: options.clone(),
         timings: timings.0,
     })
