@@ -8,6 +8,15 @@ use crate::audit::{Area, Example, Figure, Place};
 use crate::report::tests::{HOSTILE, assert_even_tables};
 use crate::report::{TableStyle, markdown, text};
 
+/// `set` with what else a type has by default.
+fn with_default<T: Default + serde::Serialize>(set: Value) -> Value {
+    let mut value = serde_json::to_value(T::default()).expect("JSON");
+    if let (Value::Object(value), Value::Object(set)) = (&mut value, set) {
+        value.extend(set);
+    }
+    value
+}
+
 /// An audit with all there can be.
 pub(crate) fn example() -> Audit {
     let finding = |check: &str, area: &str, level: &str, count: u64, message: &str| {
@@ -93,7 +102,7 @@ pub(crate) fn example() -> Audit {
             })).collect::<Vec<_>>(),
             "more_sources": 2,
         },
-        "shortcuts": {
+        "shortcuts": with_default::<crate::audit::shortcuts::Shortcuts>(serde_json::json!({
             "pairs": 8505, "effects": effects,
             "by_source": [
                 {"source": "helpful-base", "pairs": 5000, "effects": effects},
@@ -105,14 +114,14 @@ pub(crate) fn example() -> Audit {
             })}).collect::<Vec<_>>(),
             "model": {"pairs": 8000, "prompts": 7800, "folds": 5, "auroc": 0.612, "auroc_interval": [0.6, 0.63],
                 "accuracy": 0.581, "accuracy_interval": [0.57, 0.59], "weights": [{"feature": "length", "weight": 0.4}]},
-        },
-        "agreement": {
+        })),
+        "agreement": with_default::<crate::audit::agreement::Agreement>(serde_json::json!({
             "columns": ["votes"], "items": 1000, "items_with_two": 900, "votes": 4000, "annotators": 40,
             "alpha": {"value": 0.41, "interval": [0.38, 0.44]}, "alpha_as_labelled": 0.39,
             "kappa": {"value": 0.4, "interval": null}, "kappa_votes": 5, "kappa_items": 800, "decided": 700,
             "against_majority": 90, "contrarians": [{"annotator": "w012", "votes": 40, "agree": 9, "interval": [0.12, 0.38]}],
-        },
-        "composition": {
+        })),
+        "composition": with_default::<crate::audit::composition::Composition>(serde_json::json!({
             "rows": 8552,
             "lengths": lengths,
             "turns": distribution(1), "sources": shares(&["helpful-base", "harmless-base"]), "more_sources": 0,
@@ -120,7 +129,7 @@ pub(crate) fn example() -> Audit {
             "languages": {"sample": 8000, "prompts": shares(&["en", "zh"]), "chosen": shares(&["en"]), "rejected": shares(&["en", "fr"]), "other_than_prompt": 4},
             "topics": {"sample": 8000, "groups": [{"words": ["recipe", "cook", "oven"], "prompts": 700}]},
             "personal_data": [{"check": "e-mail", "rows": 3}],
-        },
+        })),
         "settings": crate::audit::AuditOptions::default(),
         "timings": [{"part": "reading", "seconds": 0.81}],
     }))
