@@ -172,6 +172,7 @@ mod tests {
             "Yes",
             "Paris",
             "```python\nprint(1)\n```",
+            "```python\nprint(1)\nThis prints a number.",
             "Dear team, thank you for everything you did this year.\n\nSincerely,\nAnna",
             "Here is what to buy for a week of dinners:\n- apples\n- pears\n- bread and butter",
             "I think you should see a doctor and ask them what they think about it",
