@@ -488,11 +488,12 @@ impl<'a> Looker<'a> {
             (batch.batch.column_by_name(column)).is_some_and(|values| values.is_null(row))
         };
         let shape = self.source.shape();
+        let [chosen, rejected] = shape.side_columns();
         Sides {
             // further columns of a prompt may be null
             prompt: shape.prompt.first().is_some_and(|column| null(column)),
-            chosen: null(&shape.chosen),
-            rejected: null(&shape.rejected),
+            chosen: null(chosen),
+            rejected: null(rejected),
         }
     }
 }
