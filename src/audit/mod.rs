@@ -174,10 +174,11 @@ pub fn audit(
     }
     progress.begin("checking", None, "checks");
     let mut findings = checks::findings(source, &scanned, &others, options, &mut timings)?;
-    let described = timings.of("shortcuts, composition and votes", || {
+    let mut described = timings.of("shortcuts, composition and votes", || {
         scanned.describe(options.seed)
     });
-    findings.extend(described.findings);
+    findings.append(&mut described.findings);
+    described.composition.personal_data = measure::personal_data(&findings);
     progress.end();
     sort(&mut findings);
     let rows = scanned.rows.len() as u64;
