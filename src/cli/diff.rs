@@ -17,8 +17,8 @@ use crate::report;
 /// have moved. Inputs are never changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Conditions of --fail-on: flipped, removed, edited, added, columns, unusable, any; each alone or with
-a share of the rows, as removed>=0.05 or removed>=5%.
+Changes for --fail-on: flipped, removed, edited, added, columns, unusable, any; each alone, from a
+count of rows on (flipped>=10), or from a share of the rows on (removed>=0.05, removed>=5%).
 
 Examples:
   prefclean diff old.parquet new.parquet
@@ -44,7 +44,7 @@ pub struct DiffArgs {
     /// Exit with 1 if there are such changes; may be given more than once
     #[arg(
         long,
-        value_name = "CHANGE[>=SHARE]",
+        value_name = "CHANGE[>=N|RATE]",
         value_delimiter = ',',
         help_heading = "Output"
     )]
