@@ -137,7 +137,6 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<crate::pairs::PairsError>() {
             return error.hint().map(str::to_owned);
         }
-<<<<<<< HEAD
         if let Some(error) = cause.downcast_ref::<crate::diff::DiffError>() {
             // an error of its pairs is their own cause
             let pairs = match error {
@@ -145,12 +144,11 @@ fn hint(error: &anyhow::Error) -> Option<String> {
                 own => own.hint(),
             };
             return pairs.map(str::to_owned);
-=======
+        }
         if let Some(error) = cause.downcast_ref::<crate::audit::gate::GateError>()
             && error.hint().is_some()
         {
             return error.hint().map(str::to_owned);
->>>>>>> main
         }
         if let Some(error) = cause.downcast_ref::<crate::graph::GraphError>() {
             return error.hint().map(str::to_owned);
