@@ -41,8 +41,9 @@ def split(chosen, rejected):
     return chosen[:at], chosen[at:], rejected[at:]
 
 
-def ends_with_human(text):
-    return text.rfind(HUMAN) > text.rfind(ASSISTANT) >= 0
+def ends_with_human(text, transcript):
+    """A transcript's assistant has spoken before; a response beside its prompt has anyway."""
+    return text.rfind(HUMAN) > text.rfind(ASSISTANT) >= (0 if transcript else -1)
 
 
 def is_joined(text, at):
@@ -59,8 +60,9 @@ def count(rows, transcripts):
     for row in rows:
         whole = [row["chosen"], row["rejected"]]
         texts = split(*whole) if transcripts else (row["prompt"], *whole)
-        broken = any(map(ends_with_human, whole)) and transcripts
+        broken = any(ends_with_human(side, transcripts) for side in whole)
         counts["ends-in-other-role"] += broken
+        broken = broken and transcripts
         if transcripts:
             turns = [len(re.findall(f"{HUMAN}|{ASSISTANT}", side)) for side in whole]
             counts["different-turn-counts"] += turns[0] != turns[1]
