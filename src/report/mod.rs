@@ -5,6 +5,7 @@
 //! knows a number that is not in the [`Report`]. Text from the data is escaped
 //! here, once per face; callers hand it over as it is.
 
+mod card;
 pub mod document;
 mod html;
 mod json;
@@ -27,6 +28,7 @@ use rayon::prelude::*;
 use crate::pairs::{PairsError, atomic_write};
 use crate::progress::Progress;
 
+pub use card::{CardData, card};
 pub use json::from_json;
 pub use model::*;
 use plots::Plot;
