@@ -170,10 +170,11 @@ pub fn audit(
     }
     progress.begin("checking", None, "checks");
     let mut findings = checks::findings(source, &scanned, &others, options, &mut timings)?;
-    let described = timings.of("shortcuts, composition and votes", || {
+    let mut described = timings.of("shortcuts, composition and votes", || {
         scanned.describe(options.seed)
     });
-    findings.extend(described.findings);
+    findings.append(&mut described.findings);
+    described.composition.personal_data = measure::personal_data(&findings);
     progress.end();
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (std::cmp::Reverse(f.level), f.area);
