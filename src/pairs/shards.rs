@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -117,7 +118,10 @@ fn look_at(path: PathBuf) -> Result<Shard> {
         source,
     })?;
     let metadata = reader.metadata();
-    let decoded = metadata.row_groups().iter().map(|g| g.total_byte_size());
+    let decoded = metadata
+        .row_groups()
+        .iter()
+        .map(RowGroupMetaData::total_byte_size);
     Ok(Shard {
         rows: u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
         bytes,

@@ -14,6 +14,7 @@ mod fine_tune;
 mod harness;
 mod hostile;
 mod inject;
+mod inputs;
 mod killed;
 mod read_back;
 mod report;
