@@ -236,7 +236,6 @@ fn scalar(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::example::report;
 
     fn data(features: Value) -> CardData {
         CardData {
@@ -255,7 +254,7 @@ mod tests {
             { "name": "chosen", "dtype": "string" },
             { "name": "a: [b]\n", "list": [{ "name": "yes", "dtype": "int32" }] },
         ]);
-        let card = card(&report(), &data(features));
+        let card = card(&Report::example(), &data(features));
         let expected = "---\ntags:\n- preference\n- rlhf\n- dpo\n- prefclean\nsize_categories:\n- \"1K<n<10K\"\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: \"data/train-*\"\ndataset_info:\n  features:\n  - name: chosen\n    dtype: string\n  - name: \"a: [b]\\n\"\n    list:\n    - name: \"yes\"\n      dtype: int32\n  splits:\n  - name: train\n    num_bytes: 400\n    num_examples: 1234\n  download_size: 100\n  dataset_size: 400\n---\n<!-- mark -->\n";
         assert!(card.starts_with(expected), "{card}");
         for part in ["## What was removed", "## How", "BLAKE3"] {
@@ -265,7 +264,7 @@ mod tests {
 
     #[test]
     fn hostile_names_stay_in_their_place() {
-        let mut report = report();
+        let mut report = Report::example();
         report.dataset.name = "x` <script>\n---\n# y".into();
         report.dataset.inputs[0].path = "a | b\n| c".into();
         let features = json!([{ "name": "\n---\nlicense: mine\u{85}", "dtype": "string" }]);
