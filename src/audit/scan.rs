@@ -11,6 +11,8 @@ use std::time::Instant;
 use arrow::array::{Array, Float64Array, LargeStringArray};
 use rayon::prelude::*;
 
+use super::checks::duplicates::leakage::compares_prompts;
+use super::checks::duplicates::measure as duplicates;
 use super::checks::{Hit, ROW_CHECKS};
 use super::rows::{RowFacts, RowView, Rows, Sides};
 use super::tally::Tally;
@@ -33,7 +35,7 @@ pub struct Scanned {
     /// Numbers of each row.
     pub rows: Rows,
     /// What was gathered in reading order.
-    gathered: Gathered,
+    pub(super) gathered: Gathered,
 }
 
 impl Scanned {
@@ -52,26 +54,34 @@ struct Measured {
     facts: RowFacts,
     /// Hits by position in [`ROW_CHECKS`].
     hits: Vec<(usize, Hit)>,
+    /// Sketches and keys for duplicates.
+    duplicates: duplicates::Measured,
 }
 
 /// What is taken up row by row, in reading order.
 #[derive(Debug)]
-struct Gathered {
+pub(super) struct Gathered {
     tallies: Vec<Tally>,
+    /// Sketches and keys for duplicates.
+    pub duplicates: duplicates::Gathered,
 }
 
 impl Gathered {
-    fn new() -> Self {
+    fn new(duplicates: duplicates::Gathered) -> Self {
         Self {
             tallies: ROW_CHECKS.iter().map(Tally::new).collect(),
+            duplicates,
         }
     }
 
     /// Takes up the row at `position`.
-    fn take(&mut self, position: u32, measured: Measured) {
+    fn take(&mut self, position: u32, measured: Measured) -> Result<(), AuditError> {
+        let of_row = measured.duplicates;
+        self.duplicates.take(position, &measured.facts, of_row)?;
         for (check, hit) in measured.hits {
             self.tallies[check].add(position, hit);
         }
+        Ok(())
     }
 }
 
@@ -84,17 +94,26 @@ enum Depth {
     Other,
 }
 
-/// Scans the data to audit.
+/// Scans the data to audit; `with_others`: it will be compared with other data.
 ///
 /// # Errors
 /// When an input cannot be read or has more rows than positions.
 pub fn scan(
     source: &PairSource,
+    with_others: bool,
     options: &AuditOptions,
     progress: &dyn Progress,
     timings: &mut Timings,
 ) -> Result<Scanned, AuditError> {
-    pass(source, options, Depth::Full, progress, timings)
+    let compares_prompts = compares_prompts(source, with_others);
+    pass(
+        source,
+        options,
+        Depth::Full,
+        compares_prompts,
+        progress,
+        timings,
+    )
 }
 
 /// Scans data that another is compared with: all rows, hashes and sketches only.
@@ -111,7 +130,7 @@ pub fn scan_other(
         sample: None,
         ..options.clone()
     };
-    pass(source, &all, Depth::Other, progress, timings)
+    pass(source, &all, Depth::Other, true, progress, timings)
 }
 
 /// Reads rows again: calls `visit` with the texts of each of `positions` (ascending) that
@@ -232,6 +251,7 @@ fn pass(
     source: &PairSource,
     options: &AuditOptions,
     depth: Depth,
+    compares_prompts: bool,
     progress: &dyn Progress,
     timings: &mut Timings,
 ) -> Result<Scanned, AuditError> {
@@ -246,7 +266,8 @@ fn pass(
     let sampled = Sampled::new(source, options);
 
     let mut rows = Rows::new(source);
-    let mut gathered = Gathered::new();
+    let measurer = duplicates::Measurer::new(options, compares_prompts)?;
+    let mut gathered = Gathered::new(duplicates::Gathered::new(options, compares_prompts)?);
     let mut names = SourceNames::default();
     let batches = source.batches_of(columns)?;
     progress.begin("reading rows", Some(source.rows()), "rows");
@@ -274,7 +295,7 @@ fn pass(
             let looked: Vec<Option<Measured>> = (0..texts.len())
                 .into_par_iter()
                 .with_min_len(ROWS_A_TASK)
-                .map(|row| look(&batch, &texts, &cells, row, depth, sampled))
+                .map(|row| look(&batch, &texts, &cells, row, depth, sampled, &measurer))
                 .collect();
             looking += begun.elapsed().as_secs_f64();
             let begun = Instant::now();
@@ -286,7 +307,7 @@ fn pass(
                 measured.facts.source = name.and_then(|name| names.number(name));
                 let position = u32::try_from(rows.len()).expect("no more positions than rows");
                 rows.facts.push(measured.facts);
-                gathered.take(position, measured);
+                gathered.take(position, measured)?;
             }
             gathering += begun.elapsed().as_secs_f64();
             progress.advance(texts.len() as u64);
@@ -299,6 +320,7 @@ fn pass(
     } else {
         rows.sources = names.names;
     }
+    gathered.duplicates.finish();
     timings.of("ordering rows by content", || rows.finish());
     timings.add("reading and decompressing", reading);
     timings.add("looking at rows", looking);
@@ -342,6 +364,7 @@ fn look(
     row: usize,
     depth: Depth,
     sampled: Sampled,
+    measurer: &duplicates::Measurer,
 ) -> Option<Measured> {
     let content = rows.content(row);
     if (sampled.below).is_some_and(|below| content.content.seeded_hash(sampled.seed) >= below) {
@@ -389,7 +412,12 @@ fn look(
             }
         }
     }
-    Some(Measured { facts, hits })
+    let duplicates = measurer.measure(&facts, texts.as_ref().map_err(|_| hashed));
+    Some(Measured {
+        facts,
+        hits,
+        duplicates,
+    })
 }
 
 fn each<T>(texts: &PairText<'_>, of: impl Fn(&str) -> T) -> Sides<T> {

@@ -15,10 +15,10 @@ pub const CHECK: Check = Check {
     fix: "split by conversation: keep pairs with the same first turn on one side",
 };
 
-pub(super) fn draft(conversations: &[Option<Keys>], starts: &[(u64, u32)]) -> Draft {
+pub(super) fn draft(conversations: &[Keys], starts: &[(u64, u32)]) -> Draft {
     let mut whole: Vec<(u64, u32)> = (0..)
         .zip(conversations)
-        .filter_map(|(row, keys)| keys.map(|keys| (keys.whole, row)))
+        .filter_map(|(row, keys)| Some((keys.whole?.get(), row)))
         .collect();
     whole.sort_unstable();
     let mut starts = starts.to_vec();
@@ -46,17 +46,17 @@ pub(super) fn draft(conversations: &[Option<Keys>], starts: &[(u64, u32)]) -> Dr
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::*;
 
     #[test]
     fn prompts_are_counted_once_however_often_they_go_on() {
-        let keys = |whole| {
-            Some(Keys {
-                whole,
-                first_turn: 0,
-            })
+        let keys = |whole| Keys {
+            whole: NonZeroU64::new(whole),
+            first_turn: None,
         };
-        let rows = [keys(5), keys(9), keys(5), None, keys(2)];
+        let rows = [keys(5), keys(9), keys(5), keys(0), keys(2)];
         let finding = draft(&rows, &[(5, 1), (5, 4), (1, 4), (9, 4)]);
         let finding = finding.into_finding();
         assert_eq!((finding.count, finding.of), (2, 3));

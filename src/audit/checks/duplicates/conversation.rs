@@ -10,8 +10,8 @@ use crate::pairs::id::normalise;
 /// Keys of a prompt's turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Conversation {
-    /// Of all of it.
-    pub whole: u64,
+    /// Of all of it, where that is known to be a prompt.
+    pub whole: Option<u64>,
     /// Up to and with the first human turn.
     pub first_turn: u64,
     /// Of each of its beginnings that end with a turn, itself left out.
@@ -44,10 +44,19 @@ impl Conversation {
         }
         let whole = starts.pop()?;
         Some(Self {
-            whole,
+            whole: Some(whole),
             first_turn: first_turn.or(starts.first().copied()).unwrap_or(whole),
             starts,
         })
+    }
+
+    /// The same where not all of it is a prompt: only its first turn is sure.
+    pub(super) fn without_whole(self) -> Self {
+        Self {
+            whole: None,
+            starts: Vec::new(),
+            ..self
+        }
     }
 }
 
@@ -88,7 +97,9 @@ fn role_at(text: &str) -> Option<(&'static str, usize)> {
     let colon = head.iter().position(|&byte| byte == b':')?;
     let is = |names: &[&str]| {
         let name = &head[..colon];
-        names.iter().any(|n| n.as_bytes().eq_ignore_ascii_case(name))
+        names
+            .iter()
+            .any(|n| n.as_bytes().eq_ignore_ascii_case(name))
     };
     let role = if is(&["human", "user", "prompter"]) {
         "human"
@@ -115,14 +126,18 @@ mod tests {
     #[test]
     fn a_conversation_starts_with_its_earlier_prompts() {
         let first = of("\n\nHuman: Hello: there\n\nAssistant:");
-        let later = of("\n\nHuman: Hello:  there\n\nAssistant: Hi!\n\nSo.\n\nHuman: And?\n\nAssistant:");
-        assert_eq!(first.starts, []);
+        let later =
+            of("\n\nHuman: Hello:  there\n\nAssistant: Hi!\n\nSo.\n\nHuman: And?\n\nAssistant:");
+        assert!(first.starts.is_empty());
         assert_eq!(later.starts.len(), 2);
-        assert_eq!(later.starts[0], first.whole);
-        assert_eq!(later.first_turn, first.whole);
+        assert_eq!(Some(later.starts[0]), first.whole);
+        assert_eq!(Some(later.first_turn), first.whole);
         assert_ne!(later.whole, first.whole);
         // the same words split into other turns
-        assert_ne!(of("\n\nHuman: a\n\nHuman: b").whole, of("\n\nHuman: a\n\nb").whole);
+        assert_ne!(
+            of("\n\nHuman: a\n\nHuman: b").whole,
+            of("\n\nHuman: a\n\nb").whole
+        );
     }
 
     #[test]
@@ -140,7 +155,7 @@ mod tests {
     #[test]
     fn text_that_looks_like_a_role_is_text() {
         for text in ["a:b", ":", "human", "Nobody: x", "é: ü", "ééééééé: x"] {
-            assert_eq!(of(text).starts, [], "{text}");
+            assert!(of(text).starts.is_empty(), "{text}");
         }
     }
 }

@@ -48,6 +48,11 @@ impl Draft {
         self
     }
 
+    #[cfg(test)]
+    pub(super) fn into_finding(self) -> Finding {
+        self.finding
+    }
+
     /// More to say behind the message.
     pub(super) fn note(mut self, sentence: &str) -> Self {
         self.finding.message.push_str("; ");

@@ -46,7 +46,7 @@ pub const WAYS: [&str; 7] = [
     "the same prompt",
     "the same prompt but for case, spaces and punctuation",
     "nearly the same prompt",
-    "a prompt of the same conversation: one is the beginning of the other",
+    "a prompt of the same conversation: one is the other or its beginning",
 ];
 
 /// Where files are told apart, before any is read: whether prompts must be sketched.
@@ -68,14 +68,14 @@ fn rank(path: &Path) -> Option<u8> {
     let names = path.iter().rev().take(2);
     names.map(|name| name.to_string_lossy()).find_map(|name| {
         let words = name.split(|c: char| !c.is_alphanumeric());
-        words.into_iter().find_map(|word| {
-            match word.to_ascii_lowercase().as_str() {
+        words
+            .into_iter()
+            .find_map(|word| match word.to_ascii_lowercase().as_str() {
                 "train" | "training" => Some(0),
                 "validation" | "valid" | "val" | "dev" | "eval" | "evaluation" => Some(1),
                 "test" | "testing" => Some(2),
                 _ => None,
-            }
-        })
+            })
     })
 }
 
@@ -255,8 +255,8 @@ impl Comparison<'_> {
         let mut keyed: Vec<(u64, bool, u32)> = Vec::new();
         for part in self.parts {
             let wholes = (part.first..).zip(part.gathered.conversations());
-            let wholes = wholes
-                .filter_map(|(row, keys): (u32, &Option<Keys>)| Some((keys.as_ref()?.whole, row)));
+            let wholes =
+                wholes.filter_map(|(row, keys): (u32, &Keys)| Some((keys.whole?.get(), row)));
             let starts = part.gathered.starts().iter();
             let starts = starts.map(|&(key, row)| (key, row + part.first));
             let all = wholes
@@ -268,7 +268,8 @@ impl Comparison<'_> {
         let mut found = Vec::new();
         for group in keyed.chunk_by(|a, b| a.0 == b.0) {
             let (wholes, starts) = group.split_at(group.partition_point(|entry| !entry.1));
-            for (rows, others) in [(wholes, starts), (starts, wholes)] {
+            // a conversation in another shape is no equal text
+            for (rows, others) in [(wholes, wholes), (wholes, starts), (starts, wholes)] {
                 if let Some(&(_, _, first)) = others.first() {
                     let rows = rows.iter().map(|&(_, _, row)| row);
                     let later = rows.filter(|&row| self.rank(row) > self.rank(first));

@@ -1,12 +1,14 @@
 //! What the scan measures of a row, and what is gathered of all of them.
 
 use std::collections::HashSet;
+use std::num::NonZeroU64;
 
 use super::conversation::Conversation;
 use super::keys;
 use crate::audit::near::{Index, NearError, Shingler, Sketch, Sketcher};
-use crate::audit::rows::{RowFacts, RowView};
+use crate::audit::rows::RowFacts;
 use crate::audit::{AuditError, AuditOptions};
+use crate::pairs::PairText;
 
 /// Measures rows; shared by all threads.
 #[derive(Debug)]
@@ -33,17 +35,17 @@ pub struct Gathered {
     pairs: Index,
     seen_pairs: HashSet<u64>,
     prompts: Option<(Index, HashSet<u64>)>,
-    conversations: Vec<Option<Keys>>,
+    conversations: Vec<Keys>,
     starts: Vec<(u64, u32)>,
 }
 
 /// Keys of a row's prompt as a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Keys {
-    /// Of all of it.
-    pub whole: u64,
-    /// Up to and with the first human turn.
-    pub first_turn: u64,
+    /// Of all of it; `None` where the row cannot be split, or has no prompt.
+    pub whole: Option<NonZeroU64>,
+    /// Up to and with the first human turn; `None` where there is no text.
+    pub first_turn: Option<NonZeroU64>,
 }
 
 impl Measurer {
@@ -60,14 +62,28 @@ impl Measurer {
         })
     }
 
-    /// Measures a row.
+    /// Measures a row: its texts, or its columns whole where it cannot be split into them.
     #[must_use]
-    pub fn measure(&self, row: &RowView<'_>) -> Measured {
-        let Ok(texts) = row.texts else {
-            return Measured::default();
+    pub fn measure(&self, facts: &RowFacts, texts: Result<&PairText, &PairText>) -> Measured {
+        let texts = match texts {
+            Ok(texts) => texts,
+            Err(columns) => {
+                // a transcript with broken turns has a first one all the same
+                let is_transcript = columns.prompt.is_empty();
+                let text = if is_transcript {
+                    &columns.chosen
+                } else {
+                    &columns.prompt
+                };
+                let conversation = Conversation::of(text).map(Conversation::without_whole);
+                return Measured {
+                    conversation,
+                    ..Measured::default()
+                };
+            }
         };
         let conversation = Conversation::of(&texts.prompt);
-        if !row.facts.is_usable() {
+        if !facts.is_usable() {
             return Measured {
                 conversation,
                 ..Measured::default()
@@ -77,7 +93,9 @@ impl Measurer {
         let mut shingles = Vec::new();
         shingler.extend(&texts.prompt, &mut shingles);
         let mut minima = self.sketcher.minima(&shingles);
-        let prompt = (self.prompts).then(|| self.sketcher.sketch(&minima)).flatten();
+        let prompt = (self.prompts)
+            .then(|| self.sketcher.sketch(&minima))
+            .flatten();
         shingles.clear();
         shingler.extend(&texts.chosen, &mut shingles);
         shingler.extend(&texts.rejected, &mut shingles);
@@ -133,14 +151,13 @@ impl Gathered {
         {
             index.push(position, sketch)?;
         }
-        let keys = measured.conversation.map(|conversation| {
+        let mut keys = Keys::default();
+        if let Some(conversation) = measured.conversation {
+            keys.whole = conversation.whole.and_then(NonZeroU64::new);
+            keys.first_turn = NonZeroU64::new(conversation.first_turn);
             let starts = conversation.starts.iter().map(|&key| (key, position));
             self.starts.extend(starts);
-            Keys {
-                whole: conversation.whole,
-                first_turn: conversation.first_turn,
-            }
-        });
+        }
         self.conversations.push(keys);
         Ok(())
     }
@@ -164,7 +181,7 @@ impl Gathered {
     }
 
     /// By row: its prompt as a conversation.
-    pub(super) fn conversations(&self) -> &[Option<Keys>] {
+    pub(super) fn conversations(&self) -> &[Keys] {
         &self.conversations
     }
 

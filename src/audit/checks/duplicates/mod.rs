@@ -11,8 +11,8 @@ pub mod duplicate_pairs;
 mod keys;
 pub mod leakage;
 pub mod measure;
-mod near_pass;
 pub mod near_duplicate_pairs;
+mod near_pass;
 pub mod normalised_duplicates;
 pub mod repeated_prompts;
 pub mod repeated_responses;
@@ -23,23 +23,10 @@ mod tests;
 
 use crate::audit::duplication::{Duplication, SourceDuplicates};
 use crate::audit::rows::Rows;
-use crate::audit::{AuditError, AuditOptions, Check, Finding, Timings};
+use crate::audit::scan::Scanned;
+use crate::audit::{AuditError, AuditOptions, Finding, Timings};
 use crate::pairs::PairSource;
-use drafts::Draft;
 use measure::Gathered;
-
-/// The checks of this folder.
-pub const CHECKS: &[&Check] = &[
-    &duplicate_pairs::CHECK,
-    &normalised_duplicates::CHECK,
-    &near_duplicate_pairs::CHECK,
-    &repeated_prompts::CHECK,
-    &repeated_responses::CHECK,
-    &continued_conversations::CHECK,
-    &shared_first_turns::CHECK,
-    &leakage::BETWEEN_SPLITS,
-    &leakage::FROM_OTHER_DATA,
-];
 
 /// Data that was scanned: the audited one, or one that it is compared with.
 ///
@@ -54,6 +41,37 @@ pub struct Part<'a> {
     pub gathered: &'a Gathered,
     /// Number of its first row.
     pub first: u32,
+}
+
+/// The scanned data as parts.
+///
+/// # Errors
+/// When they have more rows together than positions.
+pub fn parts<'a>(
+    source: &'a PairSource,
+    scanned: &'a Scanned,
+    against: &'a [PairSource],
+    others: &'a [Scanned],
+) -> Result<Vec<Part<'a>>, AuditError> {
+    let sources = std::iter::once(source).chain(against);
+    let all = std::iter::once(scanned).chain(others);
+    let mut first = 0_u64;
+    let mut parts = Vec::new();
+    for (source, scanned) in sources.zip(all) {
+        let begin = u32::try_from(first).map_err(|_| AuditError::TooManyRows(first))?;
+        first += scanned.rows.len() as u64;
+        parts.push(Part {
+            source,
+            rows: &scanned.rows,
+            gathered: &scanned.gathered.duplicates,
+            first: begin,
+        });
+    }
+    // one number more than rows: an end must have one too
+    match u32::try_from(first) {
+        Ok(end) if end < u32::MAX => Ok(parts),
+        _ => Err(AuditError::TooManyRows(first)),
+    }
 }
 
 /// Which rows belong together because they are equal or nearly so.
@@ -122,10 +140,7 @@ fn duplication(rows: &Rows, clusters: &Clusters) -> Duplication {
             None => &mut without,
         };
         entry.rows += 1;
-        let (loose, near) = (
-            clusters.loose[row as usize],
-            clusters.near[row as usize],
-        );
+        let (loose, near) = (clusters.loose[row as usize], clusters.near[row as usize]);
         if loose != row {
             // a label that was swapped repeats the content as well
             let same = rows.fact(loose).content == fact.content;

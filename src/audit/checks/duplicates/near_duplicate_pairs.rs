@@ -81,7 +81,10 @@ pub(super) fn draft(
     Draft::new(&CHECK, count, rows.usable(), &what)
         .note(&found)
         .figure("groups", sizes.len() as u64)
-        .figure("most pairs of one group", sizes.values().max().copied().unwrap_or(0))
+        .figure(
+            "most pairs of one group",
+            sizes.values().max().copied().unwrap_or(0),
+        )
         .figure(&alone, near.by_prompt)
         .figure("bands", banding.bands as u64)
         .figure("rows a band", banding.rows as u64)

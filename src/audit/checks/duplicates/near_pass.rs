@@ -43,7 +43,10 @@ struct Texts {
 
 /// Compares pairs within the audited data, and between it and the other parts.
 pub(super) fn pairs(parts: &[Part], options: &AuditOptions) -> Result<Near, AuditError> {
-    let indexes: Vec<_> = parts.iter().map(|p| (p.gathered.pairs(), p.first)).collect();
+    let indexes: Vec<_> = parts
+        .iter()
+        .map(|p| (p.gathered.pairs(), p.first))
+        .collect();
     let end = end_of_first(parts);
     let candidates = near::candidates(&indexes, |a, b| a < end || b < end)?;
     let found = compare(parts, &candidates, options, Of::Pairs)?;

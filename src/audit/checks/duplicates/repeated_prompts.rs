@@ -30,7 +30,10 @@ pub(super) fn draft(rows: &Rows, clusters: &Clusters) -> Draft {
     let mut examples = Vec::new();
     for group in keyed.chunk_by(|a, b| a.0 == b.0) {
         prompts += 1;
-        if group.iter().all(|&(_, row)| cluster(row) == cluster(group[0].1)) {
+        if group
+            .iter()
+            .all(|&(_, row)| cluster(row) == cluster(group[0].1))
+        {
             continue;
         }
         let mut firsts: Vec<(u32, u32)> = group.iter().map(|&(_, r)| (cluster(r), r)).collect();
@@ -45,8 +48,13 @@ pub(super) fn draft(rows: &Rows, clusters: &Clusters) -> Draft {
         firsts.truncate(6);
         examples.push((firsts[0], says, firsts.split_off(1)));
     }
-    Draft::new(&CHECK, count, prompts, "have several pairs with other responses")
-        .figure("different pairs with such a prompt", pairs)
-        .figure("most different pairs of one prompt", most)
-        .examples(examples)
+    Draft::new(
+        &CHECK,
+        count,
+        prompts,
+        "have several pairs with other responses",
+    )
+    .figure("different pairs with such a prompt", pairs)
+    .figure("most different pairs of one prompt", most)
+    .examples(examples)
 }

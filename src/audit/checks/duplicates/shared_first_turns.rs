@@ -15,10 +15,10 @@ pub const CHECK: Check = Check {
     fix: "split by first turn",
 };
 
-pub(super) fn draft(conversations: &[Option<Keys>]) -> Draft {
+pub(super) fn draft(conversations: &[Keys]) -> Draft {
     let mut turns: Vec<(u64, u32)> = (0..)
         .zip(conversations)
-        .filter_map(|(row, keys)| keys.map(|keys| (keys.first_turn, row)))
+        .filter_map(|(row, keys)| Some((keys.first_turn?, row)))
         .collect();
     turns.sort_unstable();
     let (mut different, mut count, mut most) = (0, 0, 0);
@@ -35,9 +35,14 @@ pub(super) fn draft(conversations: &[Option<Keys>]) -> Draft {
     }
     let note = format!("there are {different} different first turns");
     let of = turns.len() as u64;
-    Draft::new(&CHECK, count, of, "share their first turn with another pair")
-        .note(&note)
-        .figure("different first turns", different)
-        .figure("most pairs of one first turn", most)
-        .examples(examples)
+    Draft::new(
+        &CHECK,
+        count,
+        of,
+        "share their first turn with another pair",
+    )
+    .note(&note)
+    .figure("different first turns", different)
+    .figure("most pairs of one first turn", most)
+    .examples(examples)
 }
