@@ -28,6 +28,8 @@ pub mod composition;
 pub mod duplication;
 mod finding;
 pub mod graph;
+mod intervals;
+mod measure;
 pub mod near;
 mod options;
 pub mod rows;
@@ -172,6 +174,11 @@ pub fn audit(
     progress.begin("checking", None, "checks");
     let (mut findings, duplication) =
         checks::findings(source, &scanned, against, &others, options, &mut timings)?;
+    let mut described = timings.of("shortcuts, composition and votes", || {
+        scanned.describe(options.seed)
+    });
+    findings.append(&mut described.findings);
+    described.composition.personal_data = measure::personal_data(&findings);
     progress.end();
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (std::cmp::Reverse(f.level), f.area);
@@ -198,9 +205,9 @@ pub fn audit(
         }),
         findings,
         duplication: Some(duplication),
-        shortcuts: None,
-        agreement: None,
-        composition: None,
+        shortcuts: Some(described.shortcuts),
+        agreement: described.agreement,
+        composition: Some(described.composition),
         settings: options.clone(),
         timings: timings.0,
     })

@@ -1,5 +1,7 @@
 //! Pairs whose conversations begin alike.
 
+use std::num::NonZeroU64;
+
 use super::drafts::Draft;
 use super::measure::Keys;
 use crate::audit::{Area, Check, Level};
@@ -16,7 +18,7 @@ pub const CHECK: Check = Check {
 };
 
 pub(super) fn draft(conversations: &[Keys]) -> Draft {
-    let mut turns: Vec<(u64, u32)> = (0..)
+    let mut turns: Vec<(NonZeroU64, u32)> = (0..)
         .zip(conversations)
         .filter_map(|(row, keys)| Some((keys.first_turn?, row)))
         .collect();
