@@ -93,8 +93,9 @@ pub(super) fn drafts(
             ranks: (0_u32..).take(rows.len()).map(of_row).collect(),
             parts: &parts[..1],
         };
-        let later = comparison.ranks.iter();
-        let of = later.filter(|&&rank| rank != UNKNOWN && rank > 0).count();
+        let later = comparison.ranks.iter().zip(rows.facts());
+        let later = later.filter(|&(&rank, fact)| rank != UNKNOWN && rank > 0 && fact.is_usable());
+        let of = later.count();
         let leaks = comparison.leaks(near, options)?;
         let says = "of validation or test files are in an earlier split too";
         drafts.push(draft(&BETWEEN_SPLITS, &leaks, of as u64, says));
@@ -110,7 +111,7 @@ pub(super) fn drafts(
         };
         let leaks = comparison.leaks(near, options)?;
         let says = "are in the other data too, whole or in part";
-        let of = parts[0].rows.len() as u64;
+        let of = parts[0].rows.usable();
         drafts.push(draft(&FROM_OTHER_DATA, &leaks, of, says));
     }
     Ok(drafts)
@@ -262,7 +263,9 @@ impl Comparison<'_> {
             let all = wholes
                 .map(|(key, row)| (key, false, row))
                 .chain(starts.map(|(key, row)| (key, true, row)));
-            keyed.extend(all.filter(|&(_, _, row)| self.rank(row) != UNKNOWN));
+            keyed.extend(all.filter(|&(_, _, row)| {
+                self.rank(row) != UNKNOWN && part.rows.fact(row - part.first).is_usable()
+            }));
         }
         keyed.par_sort_unstable_by_key(|&(key, start, row)| (key, start, self.rank(row), row));
         let mut found = Vec::new();
