@@ -89,6 +89,7 @@ pub struct TextEncoder {
     policy: TokenPolicy,
     begin: u32,
     separator: u32,
+    padding: u32,
 }
 
 impl TextEncoder {
@@ -104,6 +105,13 @@ impl TextEncoder {
         };
         let mut tokenizer = Tokenizer::from_file(path).map_err(failed)?;
         tokenizer.with_truncation(None).map_err(failed)?;
+        let padding = tokenizer.get_padding().map(|padding| padding.pad_id);
+        let known = || {
+            ["[PAD]", "<pad>"]
+                .iter()
+                .find_map(|name| tokenizer.token_to_id(name))
+        };
+        let padding = padding.or_else(known).unwrap_or(0);
         tokenizer.with_padding(None);
         let special = |names: [&'static str; 2]| {
             names
@@ -117,9 +125,16 @@ impl TextEncoder {
         Ok(Self {
             begin: special(["[CLS]", "<s>"])?,
             separator: special(["[SEP]", "</s>"])?,
+            padding,
             tokenizer,
             policy,
         })
+    }
+
+    /// The id that fills a row behind its tokens; 0 where the tokenizer says nothing.
+    #[must_use]
+    pub fn padding(&self) -> u32 {
+        self.padding
     }
 
     /// Both sides of a pair as a model reads them: chosen, rejected.
