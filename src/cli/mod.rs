@@ -1,6 +1,7 @@
 //! The command line: clap types, one file per subcommand, and everything that is printed.
 
 mod artifacts;
+mod audit;
 mod completions;
 mod doctor;
 mod evaluate;
@@ -39,6 +40,8 @@ struct Cli {
 enum Command {
     /// Clean a dataset: tags with evidence for every pair, a cleaned file, and a report
     Run(Box<run::RunArgs>),
+    /// Find what is wrong with a dataset, without any model; gate with an exit code
+    Audit(Box<audit::AuditArgs>),
     /// Tag a finished run again with other thresholds; no training
     Tag(tag::TagArgs),
     /// Rebuild the report of a finished run
@@ -75,6 +78,7 @@ pub(crate) enum Outcome {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Tag(args) => tag::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),

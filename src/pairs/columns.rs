@@ -18,6 +18,25 @@ pub struct Columns {
     pub rejected: Option<String>,
 }
 
+impl Columns {
+    /// Whether a column of this name can hold a text of a pair: its fields in a CSV file
+    /// are text then, even if all are digits.
+    pub(super) fn may_hold_text(&self, name: &str) -> bool {
+        let named = self
+            .prompt
+            .iter()
+            .flatten()
+            .chain(&self.chosen)
+            .chain(&self.rejected);
+        let known = RESPONSE_NAMES.iter().flat_map(|(good, bad)| [*good, *bad]);
+        named.into_iter().any(|own| own == name)
+            || PROMPT_NAMES
+                .into_iter()
+                .chain(known)
+                .any(|known| known.eq_ignore_ascii_case(name))
+    }
+}
+
 impl FromStr for Columns {
     type Err = PairsError;
 

@@ -14,7 +14,7 @@ pub enum PairsError {
     #[error("no such file or folder: `{}`", .0.display())]
     Missing(PathBuf),
     /// A pattern matches no file, or a folder holds none that can be read.
-    #[error("no Parquet or JSON Lines file in `{0}`")]
+    #[error("no Parquet, Arrow, JSON Lines or CSV file in `{0}`")]
     NothingFound(String),
     /// A pattern cannot be parsed.
     #[error("`{pattern}` is not a valid pattern")]
@@ -48,9 +48,34 @@ pub enum PairsError {
         /// What its first bytes look like.
         found: &'static str,
     },
+    /// Named like Arrow, but other content.
+    #[error("`{}` is not an Arrow file or stream: found {found}", path.display())]
+    NotArrow {
+        /// The file.
+        path: PathBuf,
+        /// What its first bytes look like.
+        found: &'static str,
+    },
     /// Begins like Parquet but its end is missing.
     #[error("`{}` is cut off: its Parquet footer is missing", .0.display())]
     Truncated(PathBuf),
+    /// Begins like Arrow but its end is missing.
+    #[error("`{}` is cut off: the Arrow message at byte {at} is not whole", path.display())]
+    TruncatedArrow {
+        /// The file.
+        path: PathBuf,
+        /// Where the last message begins.
+        at: u64,
+    },
+    /// The Arrow reader failed.
+    #[error("failed to read Arrow from `{}`", path.display())]
+    ReadArrow {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: ArrowError,
+    },
     /// The Parquet reader failed.
     #[error("failed to read Parquet from `{}`", path.display())]
     ReadParquet {
@@ -72,10 +97,12 @@ pub enum PairsError {
         source: ArrowError,
     },
     /// A line that is not a JSON object.
-    #[error("line {line} of `{}` is not a JSON object", path.display())]
+    #[error("{unit} {line} of `{}` is not a JSON object", path.display())]
     JsonLine {
         /// The file.
         path: PathBuf,
+        /// `line`, or `element` of an array.
+        unit: &'static str,
         /// Counted from 1.
         line: u64,
         /// The cause.
@@ -83,19 +110,54 @@ pub enum PairsError {
         source: serde_json::Error,
     },
     /// A line whose values have other types than those before it.
-    #[error("line {line} of `{}` does not fit the lines before it", path.display())]
+    #[error("{unit} {line} of `{}` does not fit the {unit}s before it", path.display())]
     JsonTypes {
         /// The file.
         path: PathBuf,
+        /// `line`, or `element` of an array.
+        unit: &'static str,
         /// Counted from 1.
         line: u64,
         /// The cause.
         #[source]
         source: ArrowError,
     },
-    /// One JSON array instead of lines.
-    #[error("`{}` is one JSON array, not JSON Lines", .0.display())]
-    JsonArray(PathBuf),
+    /// Text in another encoding than UTF-8.
+    #[error("`{}` is not UTF-8 text (line {line})", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+    },
+    /// A row of a CSV file with too many or too few fields.
+    #[error("row at line {line} of `{}`: expected {expected} fields as in the header, found {found}", path.display())]
+    CsvFields {
+        /// The file.
+        path: PathBuf,
+        /// Where the row begins, counted from 1.
+        line: u64,
+        /// Fields of the header.
+        expected: u64,
+        /// Fields of the row.
+        found: u64,
+    },
+    /// A CSV file whose last field is quoted and never ends.
+    #[error("`{}` ends inside a quoted field that begins at line {line}", path.display())]
+    CsvQuote {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+    },
+    /// A CSV file that names a column twice.
+    #[error("the header of `{}` names column `{column}` twice", path.display())]
+    CsvHeader {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        column: String,
+    },
     /// No row in any input.
     #[error("no rows in `{}`", .0.display())]
     NoRows(PathBuf),
@@ -210,19 +272,35 @@ impl PairsError {
         Some(match self {
             Self::Missing(_) => "check the spelling; quote patterns such as 'data/*.parquet'",
             Self::NothingFound(_) | Self::NoInput => {
-                "give .parquet, .jsonl, .jsonl.gz or .jsonl.zst files, or a folder that holds them"
+                "give .parquet, .arrow, .jsonl, .json, .csv or .tsv files (text also with .gz or .zst), or a folder that holds them"
             }
             Self::UnknownFormat(_) => {
-                "files that can be read end in .parquet, .jsonl, .ndjson or .json, the last three also with .gz or .zst"
+                "files that can be read end in .parquet, .arrow, .ipc, .feather, .jsonl, .ndjson, .json, .csv or .tsv, text also with .gz or .zst"
             }
-            Self::NotParquet { found, .. } if found.contains("Git LFS") => {
+            Self::NotParquet { found, .. } | Self::NotArrow { found, .. }
+                if found.contains("Git LFS") =>
+            {
                 "fetch the file itself with `git lfs pull`"
             }
-            Self::NotParquet { .. } => "is the download complete, and is it the right file?",
-            Self::Truncated(_) => "download or write the file again",
-            Self::JsonLine { .. } => "each line must be one JSON object",
+            Self::NotArrow { found, .. } if found.contains("Feather") => {
+                "write it again as Feather version 2, which is Arrow IPC"
+            }
+            Self::NotParquet { .. } | Self::NotArrow { .. } => {
+                "is the download complete, and is it the right file?"
+            }
+            Self::Truncated(_) | Self::TruncatedArrow { .. } => "download or write the file again",
+            Self::JsonLine { .. } => {
+                "each line, or each element of one array, must be a JSON object"
+            }
             Self::JsonTypes { .. } => "a column must have one type in all lines",
-            Self::JsonArray(_) => "convert it: jq -c '.[]' FILE > FILE.jsonl",
+            Self::NotUtf8 { .. } => "convert it: iconv -f OLD_ENCODING -t UTF-8 FILE > NEW_FILE",
+            Self::CsvFields { .. } => {
+                "fields that hold a separator, a quote or a line break must stand in double quotes"
+            }
+            Self::CsvQuote { .. } => {
+                "is the file cut off? A quote inside a quoted field is written twice"
+            }
+            Self::CsvHeader { .. } => "give each column a name of its own",
             Self::NoRows(_) => "is this the right file?",
             Self::Schemas { .. } => "clean them one by one, or make their columns agree",
             Self::NoColumn { .. } => {

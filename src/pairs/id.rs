@@ -87,25 +87,53 @@ pub fn normalise(text: &str) -> String {
     out
 }
 
-impl ContentId {
-    /// Identity of a pair's content, and the orientation of its label.
-    #[must_use]
-    pub fn of(prompt: &str, chosen: &str, rejected: &str) -> (Self, Orientation) {
-        let (chosen, rejected) = (normalise(chosen), normalise(rejected));
-        let (orientation, first, second) = if chosen <= rejected {
-            (Orientation::Forward, chosen, rejected)
+/// The texts of a pair, [normalised](normalise).
+pub(super) struct Normalised {
+    prompt: String,
+    chosen: String,
+    rejected: String,
+}
+
+impl Normalised {
+    pub(super) fn new(prompt: &str, chosen: &str, rejected: &str) -> Self {
+        Self {
+            prompt: normalise(prompt),
+            chosen: normalise(chosen),
+            rejected: normalise(rejected),
+        }
+    }
+
+    pub(super) fn has_empty_response(&self) -> bool {
+        self.chosen.is_empty() || self.rejected.is_empty()
+    }
+
+    pub(super) fn has_identical_sides(&self) -> bool {
+        self.chosen == self.rejected
+    }
+
+    pub(super) fn content_id(&self) -> (ContentId, Orientation) {
+        let (orientation, first, second) = if self.chosen <= self.rejected {
+            (Orientation::Forward, &self.chosen, &self.rejected)
         } else {
-            (Orientation::Reverse, rejected, chosen)
+            (Orientation::Reverse, &self.rejected, &self.chosen)
         };
         let mut hasher = blake3::Hasher::new();
-        for part in [&normalise(prompt), &first, &second] {
+        for part in [&self.prompt, first, second] {
             // the length keeps ("ab", "c") and ("a", "bc") apart
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
         let mut id = [0; 16];
         id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        (Self(id), orientation)
+        (ContentId(id), orientation)
+    }
+}
+
+impl ContentId {
+    /// Identity of a pair's content, and the orientation of its label.
+    #[must_use]
+    pub fn of(prompt: &str, chosen: &str, rejected: &str) -> (Self, Orientation) {
+        Normalised::new(prompt, chosen, rejected).content_id()
     }
 
     /// The raw bytes.

@@ -13,7 +13,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::atomic::{AtomicFile, ParquetSink, refuse_inputs};
-use super::source::rows_of;
 use super::{PairBatch, PairId, PairSource, PairsError, RepeatCounter, Result};
 
 /// Which pairs can be drawn.
@@ -84,7 +83,7 @@ pub fn inject(
     let (mut before, mut after) = (RepeatCounter::default(), RepeatCounter::default());
     for batch in source.batches() {
         let batch = batch?;
-        let rows = rows_of(source, &batch)?;
+        let rows = source.rows_of(&batch)?;
         let mut swap = vec![false; rows.len()];
         let mut table = TruthTable::default();
         for (row, swap) in swap.iter_mut().enumerate() {
@@ -123,7 +122,7 @@ fn draw(source: &PairSource, options: &InjectOptions) -> Result<(Vec<u64>, Injec
     let mut repeats = RepeatCounter::default();
     for batch in source.batches_of(columns)? {
         let batch = batch?;
-        let rows = rows_of(source, &batch)?;
+        let rows = source.rows_of(&batch)?;
         let by = match &options.by {
             Some(name) => Some(group_column(source, &batch, name)?),
             None => None,

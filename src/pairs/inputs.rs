@@ -5,16 +5,33 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{PairsError, Result};
+use super::{PairsError, Result, ipc};
 
 /// How a file holds its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Parquet,
+    Arrow,
     Json(Compression),
+    Csv(Separator, Compression),
 }
 
-/// What wraps a JSON Lines file.
+impl Format {
+    /// Whether types are not in the file but found from its values.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::Json(_) | Self::Csv(..))
+    }
+}
+
+/// What stands between the fields of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Separator {
+    /// As the header shows: a comma, else a semicolon, else a tab.
+    Found,
+    Tab,
+}
+
+/// What wraps a text file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     None,
@@ -26,8 +43,9 @@ pub(super) enum Compression {
 const MAX_DEPTH: usize = 3;
 
 /// Files of the hub's own book-keeping, which are not data.
-const NOT_DATA: [&str; 5] = [
+const NOT_DATA: [&str; 6] = [
     "dataset_info.json",
+    "dataset_dict.json",
     "dataset_infos.json",
     "state.json",
     "config.json",
@@ -82,19 +100,30 @@ fn expand_pattern(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Parquet files below a folder; where there are none, JSON Lines files.
+/// Parquet files below a folder; where there are none, Arrow files; then JSON Lines; then CSV.
 fn data_files_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let (mut parquet, mut lines) = (Vec::new(), Vec::new());
-    walk(folder, MAX_DEPTH, &mut |path| match format_by_name(path) {
-        Some(Format::Parquet) => parquet.push(path.to_owned()),
-        Some(Format::Json(_)) => lines.push(path.to_owned()),
-        None => {}
+    let mut found: [Vec<PathBuf>; 4] = Default::default();
+    walk(folder, MAX_DEPTH, &mut |path| {
+        let of = match format_by_name(path) {
+            Some(Format::Parquet) => 0,
+            // what the `datasets` library keeps of earlier steps
+            Some(Format::Arrow) if is_cache(path) => return,
+            Some(Format::Arrow) => 1,
+            Some(Format::Json(_)) => 2,
+            Some(Format::Csv(..)) => 3,
+            None => return,
+        };
+        found[of].push(path.to_owned());
     })?;
-    let files = if parquet.is_empty() { lines } else { parquet };
-    if files.is_empty() {
-        return Err(PairsError::NothingFound(folder.display().to_string()));
-    }
-    Ok(files)
+    found
+        .into_iter()
+        .find(|files| !files.is_empty())
+        .ok_or_else(|| PairsError::NothingFound(folder.display().to_string()))
+}
+
+fn is_cache(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("cache-"))
 }
 
 fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path)) -> Result<()> {
@@ -134,7 +163,10 @@ fn format_by_name(path: &Path) -> Option<Format> {
     };
     match stem.rsplit_once('.')?.1 {
         "jsonl" | "ndjson" | "json" => Some(Format::Json(compression)),
+        "csv" => Some(Format::Csv(Separator::Found, compression)),
+        "tsv" => Some(Format::Csv(Separator::Tab, compression)),
         "parquet" | "pq" if compression == Compression::None => Some(Format::Parquet),
+        "arrow" | "ipc" | "feather" if compression == Compression::None => Some(Format::Arrow),
         _ => None,
     }
 }
@@ -151,10 +183,16 @@ pub(super) fn format_of(path: &Path) -> Result<Format> {
         .map_err(read)?;
     let is_parquet = head.starts_with(b"PAR1");
     match format_by_name(path) {
-        Some(Format::Json(compression)) => Ok(Format::Json(compression)),
+        Some(text) if text.is_text() => Ok(text),
         // a blob of the hub's cache has no extension
         _ if is_parquet => Ok(Format::Parquet),
         Some(Format::Parquet) => Err(PairsError::NotParquet {
+            path: path.to_owned(),
+            found: describe(&head),
+        }),
+        _ if ipc::is_file(&head) => Ok(Format::Arrow),
+        Some(Format::Arrow) if ipc::may_be_stream(&head) => Ok(Format::Arrow),
+        Some(_) => Err(PairsError::NotArrow {
             path: path.to_owned(),
             found: describe(&head),
         }),
@@ -172,6 +210,8 @@ fn describe(head: &[u8]) -> &'static str {
         _ if head.starts_with(b"{") || head.starts_with(b"[") => "JSON text",
         _ if head.starts_with(b"<") => "an HTML or XML page",
         _ if head.starts_with(b"ARROW1") => "an Arrow IPC file",
+        _ if head.starts_with(b"PAR1") => "a Parquet file",
+        _ if head.starts_with(b"FEA1") => "a Feather version 1 file",
         [0x1f, 0x8b, ..] => "gzip data",
         [0x28, 0xb5, 0x2f, 0xfd, ..] => "Zstandard data",
         _ if head.is_ascii() => "other text",

@@ -1,61 +1,42 @@
-//! JSON Lines: one streaming pass finds all columns, later passes read batches.
+//! JSON Lines, or one JSON array of objects: one streaming pass finds all columns, later passes read batches.
 
 use std::cell::Cell;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 use arrow::json::reader::{Reader, infer_json_schema_from_iterator};
-use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use super::inputs::Compression;
+use super::text::{self, Text};
 use super::{PairsError, Result};
-
-type Lines = BufReader<Box<dyn Read + Send>>;
-
-/// Opens a file for reading its text, without a byte order mark.
-fn open(path: &Path, compression: Compression) -> Result<Lines> {
-    let read = |source| PairsError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(read)?;
-    let inner: Box<dyn Read + Send> = match compression {
-        Compression::None => Box::new(file),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(BufReader::new(file))),
-        Compression::Zstd => Box::new(zstd::Decoder::new(file).map_err(read)?),
-    };
-    let mut lines = BufReader::with_capacity(1 << 16, inner);
-    if lines.fill_buf().map_err(read)?.starts_with(b"\xef\xbb\xbf") {
-        lines.consume(3);
-    }
-    Ok(lines)
-}
 
 /// The columns of all lines and the number of rows.
 ///
 /// The whole file is read, so that a column that first comes up in the last line
 /// is not lost.
 pub(super) fn infer(path: &Path, compression: Compression) -> Result<(Schema, u64)> {
+    let (lines, is_array) = text::open_json(path, compression)?;
     let mut values = Values {
         path,
-        lines: open(path, compression)?,
+        lines,
+        unit: if is_array { "element" } else { "line" },
         buffer: Vec::new(),
         failed: None,
         line: &Cell::new(0),
         rows: 0,
     };
-    let line = values.line;
+    let (line, unit) = (values.line, values.unit);
     let inferred = infer_json_schema_from_iterator(&mut values);
     if let Some(error) = values.failed {
         return Err(error);
     }
     let schema = inferred.map_err(|source| PairsError::JsonTypes {
         path: path.to_owned(),
+        unit,
         line: line.get(),
         source,
     })?;
@@ -65,7 +46,8 @@ pub(super) fn infer(path: &Path, compression: Compression) -> Result<(Schema, u6
 /// Iterates over the lines of a file as JSON values.
 struct Values<'a> {
     path: &'a Path,
-    lines: Lines,
+    lines: Text,
+    unit: &'static str,
     buffer: Vec<u8>,
     failed: Option<PairsError>,
     line: &'a Cell<u64>,
@@ -91,15 +73,13 @@ impl Values<'_> {
             if text.is_empty() {
                 continue;
             }
-            if text.starts_with(b"[") && self.rows == 0 {
-                return Err(PairsError::JsonArray(self.path.to_owned()));
-            }
             self.rows += 1;
             let parsed = serde_json::from_slice::<serde_json::Map<String, Value>>(text);
             return parsed
                 .map(|map| Some(Value::Object(map)))
                 .map_err(|source| PairsError::JsonLine {
                     path: self.path.to_owned(),
+                    unit: self.unit,
                     line: self.line.get(),
                     source,
                 });
@@ -142,7 +122,7 @@ fn with_types(schema: &Schema) -> Schema {
 pub(super) struct JsonBatches {
     path: PathBuf,
     row: u64,
-    reader: Reader<Lines>,
+    reader: Reader<Text>,
 }
 
 impl JsonBatches {
@@ -156,7 +136,7 @@ impl JsonBatches {
             .with_batch_size(batch_rows)
             // a number among strings was inferred as text
             .with_coerce_primitive(true)
-            .build(open(path, compression)?)
+            .build(text::open_json(path, compression)?.0)
             .map_err(|source| PairsError::Decode {
                 path: path.to_owned(),
                 row: 0,

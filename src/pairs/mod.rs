@@ -6,16 +6,20 @@
 //! that a caller keeps, with the user's schema. Every other stage builds on this one.
 
 mod atomic;
+mod batches;
 pub mod columns;
+mod delimited;
 mod error;
 mod hub;
 pub mod id;
 pub mod inject;
 mod inputs;
+mod ipc;
 mod jsonl;
 mod rows;
 mod shape;
 mod source;
+mod text;
 mod turns;
 mod unusable;
 mod write;
@@ -26,12 +30,13 @@ mod real_data_tests;
 pub(crate) mod testing;
 
 pub use atomic::{AtomicFile, ParquetSink, atomic_write, refuse_inputs, write_parquet};
+pub use batches::{Batches, PairBatch, PairRow, Pairs};
 pub use columns::Columns;
 pub use error::PairsError;
 pub use id::{ContentId, Orientation, PairId, RepeatCounter};
-pub use rows::{BatchRows, RawPair};
+pub use rows::{BatchRows, PairText, RawPair, RowContent};
 pub use shape::{Shape, ShapeKind};
-pub use source::{Batches, Input, PairBatch, PairRow, PairSource, Pairs, ReadOptions, RowAt};
+pub use source::{Input, PairSource, ReadOptions, RowAt};
 pub use unusable::UnusableReason;
 pub use write::{Decision, Extra, FilterOptions, WriteCounts, write_filtered, write_with_columns};
 

@@ -1,13 +1,15 @@
 //! Rows of a batch as pairs.
 
+use std::borrow::Cow;
+
 use arrow::array::{Array, AsArray, LargeListArray, LargeStringArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields};
 use arrow::error::ArrowError;
 
-use super::id::normalise;
+use super::id::Normalised;
 use super::turns::{self, ASSISTANT, Turn};
-use super::{ContentId, PairId, RepeatCounter, Shape, ShapeKind, UnusableReason};
+use super::{ContentId, Orientation, PairId, RepeatCounter, Shape, ShapeKind, UnusableReason};
 
 /// The texts of a pair as read: nothing trimmed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +32,42 @@ impl RawPair {
             rejected: self.chosen,
         }
     }
+}
+
+/// The texts of a pair, borrowed from the batch wherever it holds them as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PairText<'a> {
+    /// Everything before the last response.
+    pub prompt: Cow<'a, str>,
+    /// The preferred response.
+    pub chosen: Cow<'a, str>,
+    /// The other response.
+    pub rejected: Cow<'a, str>,
+}
+
+impl PairText<'_> {
+    /// The same texts with a life of their own.
+    #[must_use]
+    pub fn into_raw(self) -> RawPair {
+        RawPair {
+            prompt: self.prompt.into_owned(),
+            chosen: self.chosen.into_owned(),
+            rejected: self.rejected.into_owned(),
+        }
+    }
+}
+
+/// A row of a batch: what it is about, and its pair if it is usable.
+///
+/// An unusable row has an identity too: by its texts if they can be split, else by all it holds.
+#[derive(Debug, Clone)]
+pub struct RowContent<'a> {
+    /// Hash of the normalised texts, unchanged when the label is swapped.
+    pub content: ContentId,
+    /// Which side the label prefers.
+    pub orientation: Orientation,
+    /// The pair, or why there is none.
+    pub pair: Result<PairText<'a>, UnusableReason>,
 }
 
 /// What a column can be read as.
@@ -156,15 +194,15 @@ impl Cells {
     }
 
     /// All text of a cell, whatever its form.
-    fn whole(&self, row: usize) -> String {
+    fn whole(&self, row: usize) -> Cow<'_, str> {
         match self {
-            Self::Text(_) => self.text(row).unwrap_or_default().to_owned(),
-            Self::Turns(_) => turns::render(&self.turns(row).unwrap_or_default()),
+            Self::Text(_) => self.text(row).unwrap_or_default().into(),
+            Self::Turns(_) => turns::render(&self.turns(row).unwrap_or_default()).into(),
         }
     }
 }
 
-/// The pair columns of a batch, ready to be read row by row.
+/// The pair columns of a batch, ready to be read row by row, from several threads at once.
 pub struct BatchRows {
     kind: ShapeKind,
     prompt: Vec<Cells>,
@@ -200,40 +238,78 @@ impl BatchRows {
         self.len == 0
     }
 
-    /// The pair in a row of the batch.
+    /// The pair in a row of the batch, as texts of its own.
     ///
     /// # Errors
     /// The first [`UnusableReason`] that holds, if the row is no usable pair.
     ///
     /// # Panics
     /// If `row` is not below [`len`](Self::len).
-    pub fn get(&self, row: usize) -> Result<RawPair, UnusableReason> {
-        self.split(row).and_then(|pair| check(&pair).map(|()| pair))
+    pub fn pair(&self, row: usize) -> Result<RawPair, UnusableReason> {
+        self.content(row).pair.map(PairText::into_raw)
     }
 
-    /// The id of a row, repeats counted, and its pair.
+    /// The identity of a row and its pair, borrowed where possible. Hashes the texts.
     ///
-    /// An unusable row is named too: by its texts if they can be split, else by all it holds.
-    pub(crate) fn identify(
-        &self,
-        row: usize,
-        repeats: &mut RepeatCounter,
-    ) -> (PairId, Result<RawPair, UnusableReason>) {
-        let of = |pair: &RawPair| ContentId::of(&pair.prompt, &pair.chosen, &pair.rejected);
-        match self.split(row) {
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    #[must_use]
+    pub fn content(&self, row: usize) -> RowContent<'_> {
+        match self.texts(row) {
             Ok(pair) => {
-                let (content, orientation) = of(&pair);
-                let pair = check(&pair).map(|()| pair);
-                (repeats.next(content, orientation), pair)
+                let texts = Normalised::new(&pair.prompt, &pair.chosen, &pair.rejected);
+                let (content, orientation) = texts.content_id();
+                // white space is not part of the identity: sides that differ in it alone
+                // could not be told apart
+                let unusable = if texts.has_empty_response() {
+                    Some(UnusableReason::EmptyResponse)
+                } else if texts.has_identical_sides() {
+                    Some(UnusableReason::IdenticalSides)
+                } else {
+                    None
+                };
+                RowContent {
+                    content,
+                    orientation,
+                    pair: unusable.map_or(Ok(pair), Err),
+                }
             }
             Err(reason) => {
-                let (content, orientation) = of(&self.whole(row));
-                (repeats.next(content, orientation), Err(reason))
+                let whole = self.whole_text(row);
+                let (content, orientation) =
+                    ContentId::of(&whole.prompt, &whole.chosen, &whole.rejected);
+                RowContent {
+                    content,
+                    orientation,
+                    pair: Err(reason),
+                }
             }
         }
     }
 
-    fn split(&self, row: usize) -> Result<RawPair, UnusableReason> {
+    /// The id of a row, repeats counted, and its pair; rows must come in order.
+    ///
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    pub fn identify(
+        &self,
+        row: usize,
+        repeats: &mut RepeatCounter,
+    ) -> (PairId, Result<PairText<'_>, UnusableReason>) {
+        let found = self.content(row);
+        (repeats.next(found.content, found.orientation), found.pair)
+    }
+
+    /// Prompt and responses of a row wherever it can be split into them: they may be empty or
+    /// the same.
+    ///
+    /// # Errors
+    /// [`NullField`](UnusableReason::NullField), [`BrokenTurns`](UnusableReason::BrokenTurns) or
+    /// [`PromptsDiffer`](UnusableReason::PromptsDiffer).
+    ///
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    pub fn texts(&self, row: usize) -> Result<PairText<'_>, UnusableReason> {
         Ok(match self.kind {
             ShapeKind::Transcripts => {
                 let (chosen, rejected) = self.sides(row)?;
@@ -243,10 +319,10 @@ impl BatchRows {
                 let (chosen, rejected) = self.sides(row)?;
                 let prompt = self.prompt(row)?;
                 turns::check_responses(&prompt, chosen, rejected)?;
-                RawPair {
+                PairText {
                     prompt,
-                    chosen: chosen.to_owned(),
-                    rejected: rejected.to_owned(),
+                    chosen: chosen.into(),
+                    rejected: rejected.into(),
                 }
             }
             ShapeKind::Lists => {
@@ -276,9 +352,24 @@ impl BatchRows {
     /// If `row` is not below [`len`](Self::len).
     #[must_use]
     pub fn whole(&self, row: usize) -> RawPair {
-        let prompt: Vec<String> = self.prompt.iter().map(|cells| cells.whole(row)).collect();
-        RawPair {
-            prompt: prompt.join("\n"),
+        self.whole_text(row).into_raw()
+    }
+
+    /// As [`whole`](Self::whole), borrowed where possible.
+    ///
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    #[must_use]
+    pub fn whole_text(&self, row: usize) -> PairText<'_> {
+        let prompt = match &self.prompt[..] {
+            [only] => only.whole(row),
+            several => {
+                let texts: Vec<_> = several.iter().map(|cells| cells.whole(row)).collect();
+                texts.join("\n").into()
+            }
+        };
+        PairText {
+            prompt,
             chosen: self.chosen.whole(row),
             rejected: self.rejected.whole(row),
         }
@@ -292,35 +383,24 @@ impl BatchRows {
     }
 
     /// The explicit prompt; all columns but the first may be null or empty.
-    fn prompt(&self, row: usize) -> Result<String, UnusableReason> {
-        let mut prompt = String::new();
+    fn prompt(&self, row: usize) -> Result<Cow<'_, str>, UnusableReason> {
+        let mut prompt = Cow::Borrowed("");
         for (i, cells) in self.prompt.iter().enumerate() {
             let text = match cells {
                 Cells::Text(_) if i > 0 => cells.text(row).unwrap_or_default(),
                 Cells::Text(_) => cells.text(row).ok_or(UnusableReason::NullField)?,
                 Cells::Turns(_) => {
-                    prompt.push_str(&turns::render(&cells.turns(row)?));
-                    prompt.push_str(ASSISTANT);
+                    prompt.to_mut().push_str(&turns::render(&cells.turns(row)?));
+                    prompt += ASSISTANT;
                     continue;
                 }
             };
             if i > 0 && !text.is_empty() {
-                prompt.push('\n');
+                prompt += "\n";
             }
-            prompt.push_str(text);
+            // adding to nothing borrows
+            prompt += text;
         }
         Ok(prompt)
     }
-}
-
-/// Whether the two responses can be compared.
-fn check(pair: &RawPair) -> Result<(), UnusableReason> {
-    if pair.chosen.trim().is_empty() || pair.rejected.trim().is_empty() {
-        return Err(UnusableReason::EmptyResponse);
-    }
-    // white space is not part of the identity: such sides could not be told apart
-    if pair.chosen == pair.rejected || normalise(&pair.chosen) == normalise(&pair.rejected) {
-        return Err(UnusableReason::IdenticalSides);
-    }
-    Ok(())
 }

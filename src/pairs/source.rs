@@ -4,19 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{AsArray, LargeStringArray, RecordBatch};
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::errors::ParquetError;
 
+use super::batches::{Batches, PairBatch, Pairs, open_parquet};
 use super::inputs::{self, Format};
-use super::jsonl::{self, JsonBatches};
 use super::shape::Detector;
-use super::{
-    BatchRows, Columns, PairId, PairsError, RawPair, RepeatCounter, Result, Shape, UnusableReason,
-};
+use super::{BatchRows, Columns, PairsError, Result, Shape, delimited, ipc, jsonl};
 
 /// How inputs are read.
 #[derive(Debug, Clone)]
@@ -43,7 +36,7 @@ pub struct Input {
     pub path: PathBuf,
     /// Its number of rows.
     pub rows: u64,
-    format: Format,
+    pub(super) format: Format,
 }
 
 impl Input {
@@ -112,18 +105,22 @@ impl PairSource {
     pub fn open<P: AsRef<Path>>(paths: &[P], options: &ReadOptions) -> Result<Self> {
         let paths: Vec<PathBuf> = paths.iter().map(|p| p.as_ref().to_owned()).collect();
         let mut inputs = Vec::new();
-        let mut first: Option<(PathBuf, Schema)> = None;
+        let mut first: Option<(PathBuf, Schema, bool)> = None;
         for path in inputs::expand(&paths)? {
-            let (input, schema) = examine(path)?;
+            let (input, schema) = examine(path, &options.columns)?;
+            let is_text = input.format.is_text();
             match &mut first {
-                // a JSON Lines file without lines has no columns to compare
-                _ if input.rows == 0 && schema.fields().is_empty() => {}
-                Some((first, common)) => agree(first, common, &input.path, &schema)?,
-                None => first = Some((input.path.clone(), schema)),
+                // a text file without rows has no columns to compare
+                _ if is_text && input.rows == 0 => {}
+                Some((first, common, all_text)) => {
+                    *all_text &= is_text;
+                    agree(first, common, &input.path, &schema, *all_text)?;
+                }
+                None => first = Some((input.path.clone(), schema, is_text)),
             }
             inputs.push(input);
         }
-        let Some((path, schema)) = first.filter(|_| inputs.iter().any(|i| i.rows > 0)) else {
+        let Some((path, schema, _)) = first.filter(|_| inputs.iter().any(|i| i.rows > 0)) else {
             return Err(PairsError::NoRows(inputs.swap_remove(0).path));
         };
         let mut source = Self {
@@ -221,35 +218,38 @@ impl PairSource {
     /// # Errors
     /// If a column of the shape is gone; each item is an error if reading fails.
     pub fn pairs(&self) -> Result<Pairs<'_>> {
-        Ok(Pairs {
-            batches: self.batches_of(self.shape.columns())?,
-            current: None,
-            repeats: RepeatCounter::default(),
-        })
+        Ok(Pairs::new(self.pair_batches()?))
+    }
+
+    /// The rows of one of this source's batches, to be read in any order and by any thread.
+    ///
+    /// # Errors
+    /// [`PairsError::Decode`] if the batch lacks a column of the shape.
+    pub fn rows_of(&self, batch: &PairBatch) -> Result<BatchRows> {
+        self.shape
+            .rows(&batch.batch)
+            .map_err(|error| PairsError::Decode {
+                path: self.inputs[batch.first.input].path.clone(),
+                row: batch.first.row,
+                source: error,
+            })
+    }
+
+    /// Streams the columns of the pairs only, for [`rows_of`](Self::rows_of).
+    ///
+    /// # Errors
+    /// If a column of the shape is gone.
+    pub fn pair_batches(&self) -> Result<Batches<'_>> {
+        self.batches_of(self.shape.columns())
     }
 
     fn stream(&self, kept: Option<Vec<usize>>) -> Batches<'_> {
-        Batches {
-            source: self,
-            schema: match &kept {
-                Some(kept) => Arc::new(
-                    self.schema
-                        .project(kept)
-                        .expect("positions come from this schema"),
-                ),
-                None => self.schema.clone(),
-            },
-            kept,
-            input: 0,
-            row: 0,
-            index: 0,
-            reader: None,
-        }
+        Batches::new(self, kept, self.batch_rows)
     }
 }
 
 /// Opens a file once: its format, its number of rows and its columns.
-fn examine(path: PathBuf) -> Result<(Input, Schema)> {
+fn examine(path: PathBuf, columns: &Columns) -> Result<(Input, Schema)> {
     let format = inputs::format_of(&path)?;
     let (schema, rows) = match format {
         Format::Parquet => {
@@ -258,47 +258,42 @@ fn examine(path: PathBuf) -> Result<(Input, Schema)> {
             let schema = Schema::clone(builder.schema());
             (schema, u64::try_from(rows).unwrap_or(0))
         }
+        Format::Arrow => ipc::examine(&path)?,
         Format::Json(compression) => jsonl::infer(&path, compression)?,
+        Format::Csv(separator, compression) => {
+            let is_text = |name: &str| columns.may_hold_text(name);
+            delimited::infer(&path, separator, compression, &is_text)?
+        }
     };
     Ok((Input { path, rows, format }, schema))
 }
 
-fn open_parquet(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    use std::io::{Read, Seek, SeekFrom};
-    let read = |source| PairsError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = File::open(path).map_err(read)?;
-    let mut tail = [0; 4];
-    let complete = file.seek(SeekFrom::End(-4)).is_ok() && file.read_exact(&mut tail).is_ok();
-    if !complete || !(tail == *b"PAR1" || tail == *b"PARE") {
-        return Err(PairsError::Truncated(path.to_owned()));
-    }
-    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|source| parquet_error(path, source))
-}
-
-fn parquet_error(path: &Path, source: ParquetError) -> PairsError {
-    PairsError::ReadParquet {
-        path: path.to_owned(),
-        source,
-    }
-}
-
 /// Checks that a file has the columns of the first one; what may be null in any
-/// file may be null in all.
-fn agree(first: &Path, common: &mut Schema, second: &Path, schema: &Schema) -> Result<()> {
+/// file may be null in all. Where all files are text, whose types are found from values,
+/// a column takes the type that holds those of both.
+fn agree(
+    first: &Path,
+    common: &mut Schema,
+    second: &Path,
+    schema: &Schema,
+    all_text: bool,
+) -> Result<()> {
     let mut differences = Vec::new();
     let (one, two) = (first.display(), second.display());
     for field in common.fields() {
         match schema.field_with_name(field.name()) {
             Err(_) => differences.push(format!("`{}` is only in `{one}`", field.name())),
-            Ok(other) if other.data_type() != field.data_type() => differences.push(format!(
-                "`{}` is {} and {}",
-                field.name(),
-                field.data_type(),
-                other.data_type()
-            )),
+            Ok(other)
+                if other.data_type() != field.data_type()
+                    && !(all_text && wider(field.data_type(), other.data_type()).is_some()) =>
+            {
+                differences.push(format!(
+                    "`{}` is {} and {}",
+                    field.name(),
+                    field.data_type(),
+                    other.data_type()
+                ));
+            }
             Ok(_) => {}
         }
     }
@@ -320,228 +315,29 @@ fn agree(first: &Path, common: &mut Schema, second: &Path, schema: &Schema) -> R
         .iter()
         .map(|field| {
             let either = field.is_nullable() || nullable(field.name());
-            Arc::new(field.as_ref().clone().with_nullable(either))
+            let field = field.as_ref().clone().with_nullable(either);
+            let wider = schema
+                .field_with_name(field.name())
+                .ok()
+                .and_then(|other| wider(field.data_type(), other.data_type()));
+            Arc::new(match wider {
+                Some(data_type) => field.with_data_type(data_type),
+                None => field,
+            })
         })
         .collect();
     common.fields = fields;
     Ok(())
 }
 
-enum Reader {
-    Parquet(ParquetRecordBatchReader),
-    Json(JsonBatches),
-}
-
-/// Some rows of one file.
-#[derive(Debug, Clone)]
-pub struct PairBatch {
-    /// Where its first row is.
-    pub first: RowAt,
-    /// The columns asked for.
-    pub batch: RecordBatch,
-}
-
-impl PairBatch {
-    /// Where a row of the batch is.
-    #[must_use]
-    pub fn at(&self, row: usize) -> RowAt {
-        RowAt {
-            input: self.first.input,
-            row: self.first.row + row as u64,
-            index: self.first.index + row as u64,
-        }
-    }
-
-    /// A column as text: numbers and booleans written out; `None` for a column that
-    /// cannot be written as one text a row (lists) or is not in the batch.
-    #[must_use]
-    pub fn text_column(&self, name: &str) -> Option<LargeStringArray> {
-        let array = self.batch.column_by_name(name)?;
-        Some(cast(array, &DataType::LargeUtf8).ok()?.as_string().clone())
-    }
-
-    /// A column as numbers; `None` for one that holds none or is not in the batch.
-    #[must_use]
-    pub fn number_column(&self, name: &str) -> Option<arrow::array::Float64Array> {
-        let array = self.batch.column_by_name(name)?;
-        Some(cast(array, &DataType::Float64).ok()?.as_primitive().clone())
-    }
-}
-
-/// Iterator over the batches of a source, file by file in order.
-pub struct Batches<'a> {
-    source: &'a PairSource,
-    schema: SchemaRef,
-    kept: Option<Vec<usize>>,
-    input: usize,
-    row: u64,
-    index: u64,
-    reader: Option<Reader>,
-}
-
-impl Batches<'_> {
-    fn open(&self, input: &Input) -> Result<Reader> {
-        match input.format {
-            Format::Parquet => {
-                let mut builder = open_parquet(&input.path)?;
-                if let Some(kept) = &self.kept {
-                    // files may order the same columns differently
-                    let own = builder.schema();
-                    let roots: Vec<usize> = kept
-                        .iter()
-                        .filter_map(|&i| own.index_of(self.source.schema.field(i).name()).ok())
-                        .collect();
-                    let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-                    builder = builder.with_projection(mask);
-                }
-                builder
-                    .with_batch_size(self.source.batch_rows)
-                    .build()
-                    .map(Reader::Parquet)
-                    .map_err(|source| parquet_error(&input.path, source))
-            }
-            Format::Json(compression) => JsonBatches::open(
-                &input.path,
-                compression,
-                self.schema.clone(),
-                self.source.batch_rows,
-            )
-            .map(Reader::Json),
-        }
-    }
-
-    fn step(&mut self) -> Result<Option<PairBatch>> {
-        loop {
-            let Some(input) = self.source.inputs.get(self.input) else {
-                return Ok(None);
-            };
-            if self.reader.is_none() {
-                self.reader = Some(self.open(input)?);
-            }
-            let row = self.row;
-            let decode = |source| PairsError::Decode {
-                path: input.path.clone(),
-                row,
-                source,
-            };
-            let batch = match &mut self.reader {
-                Some(Reader::Parquet(reader)) => reader.next().transpose().map_err(decode)?,
-                Some(Reader::Json(reader)) => reader.next().transpose()?,
-                None => None,
-            };
-            let Some(batch) = batch else {
-                if self.row != input.rows {
-                    return Err(PairsError::Changed {
-                        path: input.path.clone(),
-                        expected: input.rows,
-                        found: self.row,
-                    });
-                }
-                self.reader = None;
-                self.input += 1;
-                self.row = 0;
-                continue;
-            };
-            if batch.num_rows() == 0 {
-                continue;
-            }
-            let batch = conform(&batch, &self.schema).map_err(decode)?;
-            let first = RowAt {
-                input: self.input,
-                row: self.row,
-                index: self.index,
-            };
-            self.row += batch.num_rows() as u64;
-            self.index += batch.num_rows() as u64;
-            return Ok(Some(PairBatch { first, batch }));
-        }
-    }
-}
-
-/// The batch with the columns in the common order, under the common schema.
-fn conform(
-    batch: &RecordBatch,
-    schema: &SchemaRef,
-) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| batch.schema().index_of(field.name()))
-        .map(|at| at.map(|at| batch.column(at).clone()))
-        .collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new(schema.clone(), columns)
-}
-
-impl Iterator for Batches<'_> {
-    type Item = Result<PairBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let step = self.step();
-        if step.is_err() {
-            // an error ends the stream
-            self.input = self.source.inputs.len();
-            self.reader = None;
-        }
-        step.transpose()
-    }
-}
-
-/// One row: its id, and its pair if it is usable.
-#[derive(Debug, Clone)]
-pub struct PairRow {
-    /// Where it is.
-    pub at: RowAt,
-    /// Names the row for good; an unusable row has a name too.
-    pub id: PairId,
-    /// The pair, or why there is none.
-    pub pair: Result<RawPair, UnusableReason>,
-}
-
-/// Iterator over the rows of a source as pairs.
-pub struct Pairs<'a> {
-    batches: Batches<'a>,
-    current: Option<(PairBatch, BatchRows, usize)>,
-    repeats: RepeatCounter,
-}
-
-impl Pairs<'_> {
-    fn step(&mut self) -> Result<Option<PairRow>> {
-        loop {
-            if let Some((batch, rows, next)) = &mut self.current
-                && *next < rows.len()
-            {
-                let at = batch.at(*next);
-                let (id, pair) = rows.identify(*next, &mut self.repeats);
-                *next += 1;
-                return Ok(Some(PairRow { at, id, pair }));
-            }
-            let Some(batch) = self.batches.next().transpose()? else {
-                return Ok(None);
-            };
-            let source = self.batches.source;
-            let rows = rows_of(source, &batch)?;
-            self.current = Some((batch, rows, 0));
-        }
-    }
-}
-
-/// The rows of a batch under the shape of its source.
-pub(super) fn rows_of(source: &PairSource, batch: &PairBatch) -> Result<BatchRows> {
-    source
-        .shape
-        .rows(&batch.batch)
-        .map_err(|error| PairsError::Decode {
-            path: source.inputs[batch.first.input].path.clone(),
-            row: batch.first.row,
-            source: error,
-        })
-}
-
-impl Iterator for Pairs<'_> {
-    type Item = Result<PairRow>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.step().transpose()
+/// The type found from values that holds those of both.
+fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
+    use DataType::{Boolean, Float64, Int64, Utf8};
+    match (a, b) {
+        _ if a == b => None,
+        (Int64, Float64) | (Float64, Int64) => Some(Float64),
+        (Int64 | Float64 | Boolean | Utf8, Int64 | Float64 | Boolean | Utf8) => Some(Utf8),
+        _ => None,
     }
 }
 

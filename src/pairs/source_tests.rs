@@ -3,7 +3,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::super::testing::{fixture, open, rows, texts, write_texts};
-use super::super::{ShapeKind, UnusableReason, write_parquet};
+use super::super::{PairId, PairRow, RawPair, RowAt, ShapeKind, UnusableReason, write_parquet};
 use super::*;
 
 fn open_all(paths: &[&Path]) -> Result<PairSource> {
@@ -41,6 +41,12 @@ fn prompts_with_strings_are_read_alike_from_every_format() {
         "prompt-strings.jsonl",
         "prompt-strings.jsonl.gz",
         "prompt-strings.jsonl.zst",
+        "prompt-strings.json",
+        "prompt-strings.arrow",
+        "prompt-strings.feather",
+        "prompt-strings.csv",
+        "prompt-strings.csv.gz",
+        "prompt-strings.tsv",
     ] {
         let source = open(fixture("shapes").join(file));
         assert_eq!(source.shape().kind, ShapeKind::Strings, "{file}");
@@ -86,6 +92,29 @@ fn repeats_and_swapped_rows_are_told_apart() {
     assert_eq!(swapped.orientation, first.orientation.swapped());
     let ids: std::collections::HashSet<PairId> = rows.iter().map(|row| row.id).collect();
     assert_eq!(ids.len(), rows.len());
+}
+
+#[test]
+fn texts_are_borrowed_where_the_batch_holds_them() {
+    fn shared_between_threads<T: Sync>(_: &T) {}
+    for file in ["transcripts.parquet", "prompt-strings.parquet"] {
+        let source = open(fixture("shapes").join(file));
+        let batch = source
+            .pair_batches()
+            .expect("columns are there")
+            .next()
+            .expect("has rows")
+            .expect("can be read");
+        let rows = source.rows_of(&batch).expect("has the columns");
+        shared_between_threads(&rows);
+        for row in 0..rows.len() {
+            let pair = rows.content(row).pair.expect("usable");
+            for text in [&pair.prompt, &pair.chosen, &pair.rejected] {
+                assert!(matches!(text, std::borrow::Cow::Borrowed(_)), "{file}");
+            }
+            assert_eq!(rows.pair(row).expect("usable"), pair.into_raw());
+        }
+    }
 }
 
 #[test]
@@ -218,10 +247,10 @@ fn bad_files_are_refused_with_words_that_help() {
         (folder.path().join("gone.parquet"), |e| {
             matches!(e, PairsError::Missing(_))
         }),
-        (folder.path().join("*.arrow"), |e| {
+        (folder.path().join("*.none"), |e| {
             matches!(e, PairsError::NothingFound(_))
         }),
-        (file("a.csv", b"x"), |e| {
+        (file("a.txt", b"x"), |e| {
             matches!(e, PairsError::UnknownFormat(_))
         }),
         (file("a.parquet", b"{}"), |e| {
@@ -257,8 +286,15 @@ fn bad_files_are_refused_with_words_that_help() {
             file("c.jsonl", b"{\"a\": \"x\"}\n{\"a\": {\"b\": 1}}\n"),
             |e| matches!(e, PairsError::JsonTypes { line: 2, .. }),
         ),
-        (file("d.json", b"[{\"a\": 1}]"), |e| {
-            matches!(e, PairsError::JsonArray(_))
+        (file("d.json", b"[{\"a\": 1}, 2]"), |e| {
+            matches!(
+                e,
+                PairsError::JsonLine {
+                    unit: "element",
+                    line: 2,
+                    ..
+                }
+            )
         }),
     ];
     for (path, check) in cases {

@@ -15,13 +15,19 @@
 //! Of the 5,000 pairs of hh-rlhf counted in the tests, 11 have sides with different
 //! numbers of turns: 10 by a further assistant turn (usable), 1 ends in a human turn.
 
-use super::{RawPair, UnusableReason};
+use std::borrow::Cow;
+
+use super::UnusableReason;
+use super::rows::PairText;
 
 pub(super) const ASSISTANT: &str = "\n\nAssistant:";
 pub(super) const HUMAN: &str = "\n\nHuman:";
 
 /// Splits two transcripts into their shared prompt and the two responses.
-pub(super) fn split_transcripts(chosen: &str, rejected: &str) -> Result<RawPair, UnusableReason> {
+pub(super) fn split_transcripts<'a>(
+    chosen: &'a str,
+    rejected: &'a str,
+) -> Result<PairText<'a>, UnusableReason> {
     if !chosen.contains(ASSISTANT) || !rejected.contains(ASSISTANT) {
         return Err(UnusableReason::BrokenTurns);
     }
@@ -35,10 +41,10 @@ pub(super) fn split_transcripts(chosen: &str, rejected: &str) -> Result<RawPair,
     if split.is_none() {
         return Err(UnusableReason::PromptsDiffer);
     }
-    Ok(RawPair {
-        prompt: prompt.to_owned(),
-        chosen: rest.to_owned(),
-        rejected: other.to_owned(),
+    Ok(PairText {
+        prompt: prompt.into(),
+        chosen: rest.into(),
+        rejected: other.into(),
     })
 }
 
@@ -115,11 +121,11 @@ pub(super) fn render(turns: &[Turn<'_>]) -> String {
 
 /// Splits two conversations: what they share is the prompt, behind `context`
 /// (an explicit prompt, rendered already, or nothing).
-pub(super) fn split_turns(
+pub(super) fn split_turns<'a>(
     context: &str,
-    chosen: &[Turn<'_>],
-    rejected: &[Turn<'_>],
-) -> Result<RawPair, UnusableReason> {
+    chosen: &[Turn<'a>],
+    rejected: &[Turn<'a>],
+) -> Result<PairText<'a>, UnusableReason> {
     let ends_well = |turns: &[Turn<'_>]| turns.last().is_some_and(Turn::is_assistant);
     if !ends_well(chosen) || !ends_well(rejected) {
         return Err(UnusableReason::BrokenTurns);
@@ -131,18 +137,21 @@ pub(super) fn split_turns(
         .take(longest)
         .take_while(|(a, b)| a.same(b))
         .count();
-    let responses = |turns: &[Turn<'_>]| -> Result<String, UnusableReason> {
+    let responses = |turns: &[Turn<'a>]| -> Result<Cow<'a, str>, UnusableReason> {
         let rest = &turns[shared..];
-        if rest.iter().all(Turn::is_assistant) {
+        if let [only] = rest {
+            // the last turn is the assistant's
+            Ok(only.content.into())
+        } else if rest.iter().all(Turn::is_assistant) {
             let texts: Vec<&str> = rest.iter().map(|turn| turn.content).collect();
-            Ok(texts.join(&format!("{ASSISTANT} ")))
+            Ok(texts.join(&format!("{ASSISTANT} ")).into())
         } else {
             Err(UnusableReason::PromptsDiffer)
         }
     };
     let (chosen_text, rejected_text) = (responses(chosen)?, responses(rejected)?);
-    Ok(RawPair {
-        prompt: format!("{context}{}{ASSISTANT}", render(&chosen[..shared])),
+    Ok(PairText {
+        prompt: format!("{context}{}{ASSISTANT}", render(&chosen[..shared])).into(),
         chosen: chosen_text,
         rejected: rejected_text,
     })
@@ -163,7 +172,9 @@ mod tests {
     use super::*;
 
     fn split(chosen: &str, rejected: &str) -> Result<(String, String, String), UnusableReason> {
-        split_transcripts(chosen, rejected).map(|p| (p.prompt, p.chosen, p.rejected))
+        split_transcripts(chosen, rejected)
+            .map(PairText::into_raw)
+            .map(|p| (p.prompt, p.chosen, p.rejected))
     }
 
     #[test]

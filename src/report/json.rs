@@ -5,7 +5,12 @@ use super::model::{Report, SCHEMA_VERSION};
 
 /// The document, indented, with a line break at its end.
 pub(super) fn document(report: &Report) -> Result<String, ReportError> {
-    let mut out = serde_json::to_string_pretty(report).map_err(ReportError::Serialize)?;
+    pretty(report)
+}
+
+/// Any document, indented, with a line break at its end.
+pub(super) fn pretty(data: &impl serde::Serialize) -> Result<String, ReportError> {
+    let mut out = serde_json::to_string_pretty(data).map_err(ReportError::Serialize)?;
     out.push('\n');
     Ok(out)
 }

@@ -363,7 +363,7 @@ fn example_row(out: &mut String, example: &Example) {
 }
 
 /// Text of unknown content as a code span on one line; use on bounded text.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = text::line(text, usize::MAX)
         // a table's cell ends at a bar even in code: the look-alike does not end it
         .replace('|', "│");
@@ -381,7 +381,7 @@ fn code(text: &str) -> String {
 }
 
 /// A sentence as plain Markdown text: no markup, HTML, links or mentions.
-fn prose(sentence: &str, limit: usize) -> String {
+pub(super) fn prose(sentence: &str, limit: usize) -> String {
     let mut out = String::with_capacity(sentence.len() + 16);
     for c in text::line(sentence, limit).chars() {
         match c {
@@ -404,7 +404,7 @@ fn prose(sentence: &str, limit: usize) -> String {
 }
 
 /// Cuts what no table's limit foresaw, at a line's end.
-fn bound(mut out: String) -> String {
+pub(super) fn bound(mut out: String) -> String {
     const NOTE: &str = "\n\n… cut here; the rest is in report.json and report.html.\n";
     if let Some((at, _)) = out.char_indices().nth(LIMIT) {
         let room = out[..at]

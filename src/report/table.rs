@@ -9,7 +9,7 @@ use super::text::{self, count, estimate, estimate_percent, line, percent, share}
 use super::words;
 
 /// Longest text from the data in a cell or line.
-const CELL: usize = 200;
+pub(super) const CELL: usize = 200;
 
 /// How the summary is drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,7 +91,8 @@ pub fn summary(report: &Report, style: TableStyle) -> String {
     out
 }
 
-fn table(style: TableStyle) -> Table {
+/// A table without frame, its header underlined.
+pub(super) fn table(style: TableStyle) -> Table {
     let mut table = Table::new();
     table.load_style(Lines::new().header_separator(LineStyle::none().fill('─').junction('─')));
     if style.colour {
@@ -106,7 +107,8 @@ fn table(style: TableStyle) -> Table {
     table
 }
 
-fn right(text: String) -> Cell {
+/// A cell set to the right.
+pub(super) fn right(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 

@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::*;
 use crate::progress::NoProgress;
 
-mod browser;
+pub(super) mod browser;
 
 /// Strings that try to leave every container they may be put in.
-const HOSTILE: [&str; 14] = [
+pub(super) const HOSTILE: [&str; 14] = [
     "<script>document.documentElement.setAttribute('data-pwned','1')</script>",
     "\"><img src=x onerror=\"document.documentElement.setAttribute('data-pwned','2')\"><pwned-element>",
     "'><svg onload=\"document.documentElement.setAttribute('data-pwned','3')\"><pwned-element>",
@@ -219,6 +219,21 @@ fn report_json_follows_its_committed_schema() {
     }
 }
 
+/// Every row of a Markdown table has as many cells as its head.
+pub(super) fn assert_even_tables(text: &str) {
+    let mut bars = 0;
+    for line in text.lines() {
+        let found = line.matches('|').count();
+        if !line.starts_with('|') {
+            bars = 0;
+        } else if bars == 0 {
+            bars = found;
+        } else {
+            assert_eq!(found, bars, "{line}");
+        }
+    }
+}
+
 #[test]
 fn markdown_is_bounded_and_on_one_line_per_row() {
     for report in [
@@ -232,18 +247,7 @@ fn markdown_is_bounded_and_on_one_line_per_row() {
         assert!(text.starts_with("# prefclean"));
         assert!(!text.contains("<pwned-element>\n") && !text.contains("\n# heading"));
         assert!(!text.chars().any(|c| c != '\n' && text::is_hidden(c)));
-        // every row of a table has as many cells as its head
-        let mut bars = 0;
-        for line in text.lines() {
-            let found = line.matches('|').count();
-            if !line.starts_with('|') {
-                bars = 0;
-            } else if bars == 0 {
-                bars = found;
-            } else {
-                assert_eq!(found, bars, "{line}");
-            }
-        }
+        assert_even_tables(&text);
     }
     let text = markdown::document(&Report::example(), &Plot::of(&Report::example()));
     assert!(text.contains("(plots/data-map.png)"));

@@ -20,7 +20,7 @@ fn push(out: &mut String, c: char, keep_breaks: bool) {
 }
 
 /// Text for one line: at most `limit` characters, hidden ones as marked escapes.
-pub(super) fn line(text: &str, limit: usize) -> String {
+pub(in crate::report) fn line(text: &str, limit: usize) -> String {
     let mut out = String::with_capacity(text.len().min(limit) + 16);
     let mut chars = text.chars();
     for c in chars.by_ref().take(limit) {
@@ -38,7 +38,7 @@ pub(super) fn line(text: &str, limit: usize) -> String {
 }
 
 /// Text that keeps its line breaks, for elements that show them.
-pub(super) fn block(text: &str) -> String {
+pub(in crate::report) fn block(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         push(&mut out, c, true);
@@ -47,7 +47,7 @@ pub(super) fn block(text: &str) -> String {
 }
 
 /// Text for an attribute or a title, which hold no elements.
-pub(super) fn attribute(text: &str) -> String {
+pub(in crate::report) fn attribute(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_hidden(c) {
@@ -60,7 +60,7 @@ pub(super) fn attribute(text: &str) -> String {
 }
 
 /// The digest of a script as a content security policy wants it.
-pub(super) fn sha256_base64(script: &str) -> String {
+pub(in crate::report) fn sha256_base64(script: &str) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digest = Sha256::digest(script.as_bytes());
     let mut out = String::with_capacity(44);

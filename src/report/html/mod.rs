@@ -5,8 +5,9 @@
 //! own script, by its digest. The page works without that script; it adds
 //! search and sorting.
 
-mod escape;
+pub(super) mod escape;
 mod examples;
+pub(super) mod shell;
 
 use super::ReportError;
 use super::model::{Estimate, Report, Severity, Tag, VerdictKind};
@@ -15,47 +16,48 @@ use super::text::{self, count, duration, flatten, maybe, put, share};
 use super::words;
 use escape::{attribute, line};
 
-static TEMPLATE: &str = include_str!("template.html");
-static STYLE: &str = include_str!("style.css");
-static SCRIPT: &str = include_str!("script.js");
+/// What is in the page of a run.
+static RUN: &str = include_str!("run.html");
 
 /// Longest text in a cell that is not an example's.
-const CELL: usize = 300;
+pub(super) const CELL: usize = 300;
 /// Rows of a table of settings, sources or findings.
-const ROWS: usize = 200;
+pub(super) const ROWS: usize = 200;
 
 /// The whole page; `svgs` are the plots with their SVG documents.
 pub(super) fn page(report: &Report, svgs: &[(Plot, String)]) -> Result<String, ReportError> {
-    let mut out = String::with_capacity(1 << 20);
-    // one pass over the template: what is filled in is never looked at again
-    let mut rest = TEMPLATE;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let (name, after) = after.split_once("}}").ok_or(ReportError::Template)?;
-        out.push_str(before);
+    let body = shell::fill(RUN, |out, name| {
         match name {
-            "style" => out.push_str(STYLE),
-            "script" => out.push_str(SCRIPT),
-            "script_digest" => out.push_str(&escape::sha256_base64(SCRIPT)),
-            "title" => out.push_str(&attribute(&text::label(&report.dataset.name, 120))),
-            "name" => out.push_str(&line(&report.dataset.name, CELL)),
-            "verdict" => verdict(&mut out, report),
-            "tiles" => tiles(&mut out, report),
-            "bar" => bar(&mut out, report),
-            "account" => account(&mut out, report),
-            "counts" => counts(&mut out, report),
-            "plots" => plots(&mut out, svgs),
-            "health" => health(&mut out, report),
-            "examples" => examples::lists(&mut out, report),
-            "findings" => findings(&mut out, report),
-            "settings" => settings(&mut out, report),
+            "verdict" => verdict(out, report),
+            "tiles" => tiles(out, report),
+            "bar" => bar(out, report),
+            "account" => account(out, report),
+            "counts" => counts(out, report),
+            "plots" => plots(out, svgs),
+            "health" => health(out, report),
+            "examples" => examples::lists(out, report),
+            "findings" => findings(out, report),
+            "settings" => settings(out, report),
             "cite" => out.push_str(&line(&words::cite(report), 2000)),
-            "made" => out.push_str(&line(&made(report), CELL)),
-            _ => return Err(ReportError::Template),
+            _ => return false,
         }
-        rest = after;
-    }
-    out.push_str(rest);
-    Ok(out)
+        true
+    })?;
+    shell::page(&shell::Page {
+        kind: "prefclean report",
+        title: &report.dataset.name,
+        nav: &[
+            ("account", "How sure"),
+            ("tags", "Tags"),
+            ("plots", "Plots"),
+            ("health", "Models"),
+            ("pairs", "Pairs"),
+            ("findings", "Findings"),
+            ("settings", "Settings"),
+        ],
+        body: &body,
+        made: &made(report),
+    })
 }
 
 /// [`text::percent`], whose "<" is escaped.
@@ -268,25 +270,7 @@ fn counts(out: &mut String, report: &Report) {
 
 fn plots(out: &mut String, svgs: &[(Plot, String)]) {
     for (plot, svg) in svgs {
-        let class = if plot.is_wide() {
-            " class=\"wide\""
-        } else {
-            ""
-        };
-        let document = svg.find("<svg").map_or(svg.as_str(), |at| &svg[at..]);
-        let named = document.replacen(
-            "<svg ",
-            &format!(
-                "<svg role=\"img\" aria-label=\"{}\" ",
-                attribute(plot.caption())
-            ),
-            1,
-        );
-        put!(
-            out,
-            "<figure{class}>{named}<figcaption>{}</figcaption></figure>",
-            line(plot.caption(), CELL)
-        );
+        shell::figure(out, svg, plot.caption(), plot.is_wide());
     }
 }
 
@@ -501,13 +485,4 @@ fn settings(out: &mut String, report: &Report) {
                 .map(|named| (named.name.as_str(), named.value.as_str())),
         );
     }
-}
-
-/// The page with another script in the place of ours, for measuring.
-#[cfg(test)]
-pub(super) fn with_script(page: &str, script: &str) -> String {
-    page.replace(SCRIPT, script).replace(
-        &escape::sha256_base64(SCRIPT),
-        &escape::sha256_base64(script),
-    )
 }

@@ -6,6 +6,7 @@
 
 mod by_length;
 mod by_source;
+mod charts;
 mod data_map;
 mod fluctuation;
 mod histogram;
@@ -135,31 +136,67 @@ impl Plot {
         )
     }
 
-    fn draw<DB: DrawingBackend>(self, root: &Area<DB>, report: &Report) -> Drawn<DB> {
-        root.fill(&theme::PAPER)?;
-        match self {
-            Self::Trajectories => trajectories::draw(root, report),
-            Self::Fluctuation => fluctuation::draw(root, report),
-            Self::DataMap => data_map::draw(root, report),
-            Self::Histogram => histogram::draw(root, report),
-            Self::Roc => roc::draw(root, report),
-            Self::BySource => by_source::draw(root, report),
-            Self::ByLength => by_length::draw(root, report),
-            Self::NoiseKept => noise_kept::draw(root, report),
-        }?;
-        root.present()
-    }
-
     /// The plot as an SVG document.
     pub(super) fn svg(self, report: &Report) -> Result<String, PlotError> {
+        OfRun { plot: self, report }.svg()
+    }
+
+    /// The plot as a PNG file's bytes.
+    pub(super) fn png(self, report: &Report) -> Result<Vec<u8>, PlotError> {
+        OfRun { plot: self, report }.png()
+    }
+}
+
+/// A plot of a run with its numbers.
+struct OfRun<'a> {
+    plot: Plot,
+    report: &'a Report,
+}
+
+impl Drawing for OfRun<'_> {
+    fn name(&self) -> &'static str {
+        self.plot.name()
+    }
+
+    fn size(&self) -> (u32, u32) {
+        self.plot.size(self.report)
+    }
+
+    fn draw<DB: DrawingBackend>(&self, root: &Area<DB>) -> Drawn<DB> {
+        let report = self.report;
+        match self.plot {
+            Plot::Trajectories => trajectories::draw(root, report),
+            Plot::Fluctuation => fluctuation::draw(root, report),
+            Plot::DataMap => data_map::draw(root, report),
+            Plot::Histogram => histogram::draw(root, report),
+            Plot::Roc => roc::draw(root, report),
+            Plot::BySource => by_source::draw(root, report),
+            Plot::ByLength => by_length::draw(root, report),
+            Plot::NoiseKept => noise_kept::draw(root, report),
+        }
+    }
+}
+
+/// Something that can be drawn on any backend.
+pub(super) trait Drawing {
+    /// File name without extension.
+    fn name(&self) -> &'static str;
+
+    /// Width and height in pixels.
+    fn size(&self) -> (u32, u32);
+
+    /// Draws on an area of [`SCALE`] times the size, whose background is there.
+    fn draw<DB: DrawingBackend>(&self, root: &Area<DB>) -> Drawn<DB>;
+
+    /// As an SVG document.
+    fn svg(&self) -> Result<String, PlotError> {
         register();
-        let (width, height) = self.size(report);
+        let (width, height) = self.size();
         let (wide, high) = (width * SCALE, height * SCALE);
         let mut out = String::new();
         {
             let root = SVGBackend::with_string(&mut out, (wide, high)).into_drawing_area();
-            self.draw(&root, report)
-                .map_err(|error| self.error(error))?;
+            whole(self, &root).map_err(|error| failed(self, error))?;
         }
         Ok(out
             .replacen(
@@ -172,34 +209,40 @@ impl Plot {
             .replace("opacity=\"1\" ", ""))
     }
 
-    /// The plot as a PNG file's bytes.
-    pub(super) fn png(self, report: &Report) -> Result<Vec<u8>, PlotError> {
+    /// As a PNG file's bytes.
+    fn png(&self) -> Result<Vec<u8>, PlotError> {
         register();
-        let (width, height) = self.size(report);
+        let (width, height) = self.size();
         let (wide, high) = (width * SCALE, height * SCALE);
         let mut pixels = vec![0_u8; (wide * high * 3) as usize];
         {
             let root = BitMapBackend::with_buffer(&mut pixels, (wide, high)).into_drawing_area();
-            self.draw(&root, report)
-                .map_err(|error| self.error(error))?;
+            whole(self, &root).map_err(|error| failed(self, error))?;
         }
         let small = halve(&pixels, wide as usize, high as usize);
         // plotters encodes only into files, by their extension
-        let dir = tempfile::tempdir().map_err(|error| self.error(error))?;
+        let dir = tempfile::tempdir().map_err(|error| failed(self, error))?;
         let path = dir.path().join("plot.png");
         let size = (width * PNG_SCALE, height * PNG_SCALE);
         let mut file = BitMapBackend::new(&path, size);
         file.blit_bitmap((0, 0), size, &small)
             .and_then(|()| file.present())
-            .map_err(|error| self.error(error))?;
-        std::fs::read(&path).map_err(|error| self.error(error))
+            .map_err(|error| failed(self, error))?;
+        std::fs::read(&path).map_err(|error| failed(self, error))
     }
+}
 
-    fn error(self, error: impl std::fmt::Display) -> PlotError {
-        PlotError {
-            plot: self.name(),
-            message: error.to_string(),
-        }
+/// Background and drawing.
+fn whole<DB: DrawingBackend>(drawing: &(impl Drawing + ?Sized), root: &Area<DB>) -> Drawn<DB> {
+    root.fill(&theme::PAPER)?;
+    drawing.draw(root)?;
+    root.present()
+}
+
+fn failed(drawing: &(impl Drawing + ?Sized), error: impl std::fmt::Display) -> PlotError {
+    PlotError {
+        plot: drawing.name(),
+        message: error.to_string(),
     }
 }
 

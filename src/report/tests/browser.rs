@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::{Report, hostile, html, page};
 
 /// Opens everything, then writes the widths where the test can read them.
-const MEASURE: &str = "document.querySelectorAll('details').forEach(function (d) { d.open = true; });\
+pub(in crate::report) const MEASURE: &str = "document.querySelectorAll('details').forEach(function (d) { d.open = true; });\
 var root = document.documentElement;\
 root.setAttribute('data-widths', root.scrollWidth + ' ' + window.innerWidth);";
 
-fn browser() -> Option<&'static str> {
+pub(in crate::report) fn browser() -> Option<&'static str> {
     ["chromium", "chromium-browser", "google-chrome"]
         .into_iter()
         .find(|name| {
@@ -25,7 +25,7 @@ fn browser() -> Option<&'static str> {
 }
 
 /// The page's elements after it ran; `None` when the browser did not come back.
-fn dump(browser: &str, dir: &Path, page: &str, width: u32) -> Option<String> {
+pub(in crate::report) fn dump(browser: &str, dir: &Path, page: &str, width: u32) -> Option<String> {
     let file = dir.join("page.html");
     let dom = dir.join("dom.html");
     std::fs::write(&file, page).expect("a page");
@@ -59,9 +59,20 @@ fn dump(browser: &str, dir: &Path, page: &str, width: u32) -> Option<String> {
     Some(std::fs::read_to_string(dom).expect("UTF-8")).filter(|dom| !dom.is_empty())
 }
 
-fn root(dom: &str) -> &str {
+pub(in crate::report) fn root(dom: &str) -> &str {
     let from = dom.find("<html").expect("a root element");
     &dom[from..from + dom[from..].find('>').expect("its end")]
+}
+
+/// The page, measured by [`MEASURE`], is no wider than the window.
+pub(in crate::report) fn assert_fits(dom: &str) {
+    let widths = root(dom).split("data-widths=\"").nth(1).expect("measured");
+    let widths: Vec<u32> = widths
+        .trim_end_matches('"')
+        .split([' ', '"'])
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    assert!(widths[0] <= widths[1], "{widths:?}");
 }
 
 #[test]
@@ -99,15 +110,9 @@ fn hostile_text_neither_runs_nor_breaks_the_page() {
     );
     for report in [Report::example(), report] {
         for width in [1280, 500] {
-            let measured = html::with_script(&page(&report), MEASURE);
+            let measured = html::shell::with_script(&page(&report), MEASURE);
             let dom = dump(browser, dir.path(), &measured, width).expect("it worked before");
-            let widths = root(&dom).split("data-widths=\"").nth(1).expect("measured");
-            let widths: Vec<u32> = widths
-                .trim_end_matches('"')
-                .split([' ', '"'])
-                .filter_map(|number| number.parse().ok())
-                .collect();
-            assert!(widths[0] <= widths[1], "{widths:?} at {width}");
+            assert_fits(&dom);
         }
     }
     // the policy stops what is not ours, even if it got in

@@ -1,0 +1,92 @@
+//! The checks, a file each, and how they are called.
+
+pub mod labels;
+pub mod structure;
+
+use super::rows::RowView;
+use super::scan::Scanned;
+use super::{AuditError, AuditOptions, Check, Finding, Timings};
+use crate::pairs::PairSource;
+
+/// Every check, by area; within an area from rows that cannot be read to what is merely odd.
+pub const CHECKS: &[&Check] = &[
+    &structure::empty_response::CHECK,
+    &labels::identical_responses::CHECK,
+];
+
+/// The checks that look at one row.
+pub const ROW_CHECKS: &[RowCheck] = &[
+    structure::empty_response::ROWS,
+    labels::identical_responses::ROWS,
+];
+
+/// A check that looks at one row.
+#[derive(Debug, Clone, Copy)]
+pub struct RowCheck {
+    /// What it is called and means.
+    pub check: &'static Check,
+    /// Out of what its hits are counted.
+    pub of: Of,
+    /// The message behind `12 of 345 rows`, present tense: `have an empty response`.
+    pub says: &'static str,
+    /// What its hits are counted by, each a figure; at most 32.
+    pub kinds: &'static [&'static str],
+    /// Looks at a row; called in parallel.
+    pub look: fn(&RowView<'_>) -> Option<Hit>,
+}
+
+/// Out of what hits are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// All rows.
+    Rows,
+    /// Pairs to train on; a hit on another row is the check's mistake.
+    Pairs,
+}
+
+/// A row that a check names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// What is to be seen there, as it stands in the data.
+    pub seen: String,
+    /// Bit `i` set: counts in figure `i` of [`RowCheck::kinds`].
+    pub kinds: u32,
+}
+
+impl Hit {
+    /// A hit that counts in no figure yet.
+    #[must_use]
+    pub fn new(seen: impl Into<String>) -> Self {
+        Self {
+            seen: seen.into(),
+            kinds: 0,
+        }
+    }
+
+    /// The same, counted in figure `kind` where `is` holds.
+    #[must_use]
+    pub fn kind(mut self, kind: u32, is: bool) -> Self {
+        self.kinds |= u32::from(is) << kind;
+        self
+    }
+}
+
+/// What all checks found after the scan.
+///
+/// `others`: what `source` was to be compared with, scanned for hashes and sketches alone.
+///
+/// # Errors
+/// When texts must be read again and cannot be.
+pub fn findings(
+    _source: &PairSource,
+    scanned: &Scanned,
+    _others: &[Scanned],
+    _options: &AuditOptions,
+    timings: &mut Timings,
+) -> Result<Vec<Finding>, AuditError> {
+    let mut findings = Vec::new();
+    timings.of("row checks: findings", || {
+        findings.extend(scanned.row_findings());
+    });
+    Ok(findings)
+}

@@ -1,0 +1,401 @@
+//! One pass over the rows of a source.
+//!
+//! Batches are read on a thread of their own; the rows of a batch are looked at in
+//! parallel (`Measured`, a pure function of the row), and taken up in reading order
+//! (`Gathered::take`).
+
+use std::cell::OnceCell;
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
+use arrow::array::{Array, Float64Array, LargeStringArray};
+use rayon::prelude::*;
+
+use super::checks::{Hit, ROW_CHECKS};
+use super::rows::{RowFacts, RowView, Rows, Sides};
+use super::tally::Tally;
+use super::text::{hash, loose};
+use super::{AuditError, AuditOptions, Finding, Timings};
+use crate::pairs::id::normalise;
+use crate::pairs::{BatchRows, PairBatch, PairSource, PairText};
+use crate::progress::Progress;
+
+/// Batches that wait between the thread that reads and the threads that look.
+const READ_AHEAD: usize = 4;
+/// Rows that a thread takes at a time.
+const ROWS_A_TASK: usize = 32;
+/// Values of a source column beyond which it names rows, not sources.
+const MAX_SOURCES: usize = 10_000;
+
+/// What one pass found.
+#[derive(Debug)]
+pub struct Scanned {
+    /// Numbers of each row.
+    pub rows: Rows,
+    /// What was gathered in reading order.
+    gathered: Gathered,
+}
+
+impl Scanned {
+    /// The findings of the row checks that ran.
+    #[must_use]
+    pub fn row_findings(&self) -> Vec<Finding> {
+        (ROW_CHECKS.iter().zip(&self.gathered.tallies))
+            .map(|(check, tally)| tally.finding(check, &self.rows))
+            .collect()
+    }
+}
+
+/// What is computed from one row, in parallel.
+#[derive(Debug)]
+struct Measured {
+    facts: RowFacts,
+    /// Hits by position in [`ROW_CHECKS`].
+    hits: Vec<(usize, Hit)>,
+}
+
+/// What is taken up row by row, in reading order.
+#[derive(Debug)]
+struct Gathered {
+    tallies: Vec<Tally>,
+}
+
+impl Gathered {
+    fn new() -> Self {
+        Self {
+            tallies: ROW_CHECKS.iter().map(Tally::new).collect(),
+        }
+    }
+
+    /// Takes up the row at `position`.
+    fn take(&mut self, position: u32, measured: Measured) {
+        for (check, hit) in measured.hits {
+            self.tallies[check].add(position, hit);
+        }
+    }
+}
+
+/// Which part of a row's content is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// Everything.
+    Full,
+    /// Hashes and sketches: data that another is compared with.
+    Other,
+}
+
+/// Scans the data to audit.
+///
+/// # Errors
+/// When an input cannot be read or has more rows than positions.
+pub fn scan(
+    source: &PairSource,
+    options: &AuditOptions,
+    progress: &dyn Progress,
+    timings: &mut Timings,
+) -> Result<Scanned, AuditError> {
+    pass(source, options, Depth::Full, progress, timings)
+}
+
+/// Scans data that another is compared with: all rows, hashes and sketches only.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_other(
+    source: &PairSource,
+    options: &AuditOptions,
+    progress: &dyn Progress,
+    timings: &mut Timings,
+) -> Result<Scanned, AuditError> {
+    let all = AuditOptions {
+        sample: None,
+        ..options.clone()
+    };
+    pass(source, &all, Depth::Other, progress, timings)
+}
+
+/// Reads rows again: calls `visit` with the texts of each of `positions` (ascending) that
+/// can be split into texts, in that order.
+///
+/// # Errors
+/// When an input cannot be read.
+pub fn visit(
+    source: &PairSource,
+    rows: &Rows,
+    positions: &[u32],
+    mut visit: impl FnMut(u32, &PairText<'_>),
+) -> Result<(), AuditError> {
+    let mut wanted = positions.iter().peekable();
+    for batch in source.batches_of(source.shape().columns())? {
+        if wanted.peek().is_none() {
+            break;
+        }
+        let batch = batch?;
+        let texts = source.rows_of(&batch)?;
+        let end = batch.first.index + texts.len() as u64;
+        while let Some(&&position) = wanted.peek() {
+            let index = u64::from(rows.fact(position).index);
+            if index >= end {
+                break;
+            }
+            wanted.next();
+            let row = usize::try_from(index - batch.first.index).expect("within the batch");
+            if let Ok(pair) = texts.texts(row) {
+                visit(position, &pair);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Columns beside the pair's, as text and as numbers.
+#[derive(Debug, Default)]
+pub struct ExtraCells {
+    columns: Vec<ExtraColumn>,
+}
+
+#[derive(Debug)]
+struct ExtraColumn {
+    name: String,
+    texts: Option<LargeStringArray>,
+    numbers: Option<Float64Array>,
+}
+
+impl ExtraCells {
+    fn of(batch: &PairBatch, wanted: &[String]) -> Self {
+        let column = |name: &String| ExtraColumn {
+            texts: batch.text_column(name),
+            numbers: batch.number_column(name),
+            name: name.clone(),
+        };
+        Self {
+            columns: wanted.iter().map(column).collect(),
+        }
+    }
+
+    fn column(&self, name: &str) -> Option<&ExtraColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    pub(super) fn text(&self, name: &str, row: usize) -> Option<&str> {
+        let texts = self.column(name)?.texts.as_ref()?;
+        texts.is_valid(row).then(|| texts.value(row))
+    }
+
+    pub(super) fn number(&self, name: &str, row: usize) -> Option<f64> {
+        let numbers = self.column(name)?.numbers.as_ref()?;
+        numbers.is_valid(row).then(|| numbers.value(row))
+    }
+}
+
+/// The column that names a pair's source: the user's, or `source` where the pair does not use it.
+fn source_column(
+    source: &PairSource,
+    options: &AuditOptions,
+) -> Result<Option<String>, AuditError> {
+    if let Some(named) = &options.source_column {
+        source.column(named)?;
+        return Ok(Some(named.clone()));
+    }
+    let is_free = !source.shape().columns().any(|column| column == "source");
+    Ok((is_free && source.column("source").is_ok()).then(|| "source".to_owned()))
+}
+
+/// Numbers the distinct values of the source column in order of appearance.
+#[derive(Debug, Default)]
+struct SourceNames {
+    known: std::collections::HashMap<String, u32>,
+    names: Vec<String>,
+    too_many: bool,
+}
+
+impl SourceNames {
+    fn number(&mut self, name: &str) -> Option<u32> {
+        if self.too_many {
+            return None;
+        }
+        if let Some(&number) = self.known.get(name) {
+            return Some(number);
+        }
+        if self.names.len() == MAX_SOURCES {
+            self.too_many = true;
+            return None;
+        }
+        let number = u32::try_from(self.names.len()).expect("at most `MAX_SOURCES`");
+        self.names.push(name.to_owned());
+        self.known.insert(name.to_owned(), number);
+        Some(number)
+    }
+}
+
+fn pass(
+    source: &PairSource,
+    options: &AuditOptions,
+    depth: Depth,
+    progress: &dyn Progress,
+    timings: &mut Timings,
+) -> Result<Scanned, AuditError> {
+    if u32::try_from(source.rows()).is_err() {
+        return Err(AuditError::TooManyRows(source.rows()));
+    }
+    let source_column = source_column(source, options)?;
+    let extra: Vec<String> = source_column.iter().cloned().collect();
+    let columns: Vec<&str> = (source.shape().columns())
+        .chain(extra.iter().map(String::as_str))
+        .collect();
+    let sampled = Sampled::new(source, options);
+
+    let mut rows = Rows::new(source);
+    let mut gathered = Gathered::new();
+    let mut names = SourceNames::default();
+    let batches = source.batches_of(columns)?;
+    progress.begin("reading rows", Some(source.rows()), "rows");
+    let (mut reading, mut looking, mut gathering) = (0.0, 0.0, 0.0);
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(READ_AHEAD);
+        scope.spawn(move || {
+            let mut batches = batches;
+            loop {
+                let begun = Instant::now();
+                let Some(batch) = batches.next() else { break };
+                let seconds = begun.elapsed().as_secs_f64();
+                // the other end is gone after an error
+                if sender.send((batch, seconds)).is_err() {
+                    break;
+                }
+            }
+        });
+        for (batch, seconds) in receiver {
+            reading += seconds;
+            let batch = batch?;
+            let begun = Instant::now();
+            let texts = source.rows_of(&batch)?;
+            let cells = ExtraCells::of(&batch, &extra);
+            let looked: Vec<Option<Measured>> = (0..texts.len())
+                .into_par_iter()
+                .with_min_len(ROWS_A_TASK)
+                .map(|row| look(&batch, &texts, &cells, row, depth, sampled))
+                .collect();
+            looking += begun.elapsed().as_secs_f64();
+            let begun = Instant::now();
+            for (row, measured) in looked.into_iter().enumerate() {
+                let Some(mut measured) = measured else {
+                    continue;
+                };
+                let name = source_column.as_deref().and_then(|c| cells.text(c, row));
+                measured.facts.source = name.and_then(|name| names.number(name));
+                let position = u32::try_from(rows.len()).expect("no more positions than rows");
+                rows.facts.push(measured.facts);
+                gathered.take(position, measured);
+            }
+            gathering += begun.elapsed().as_secs_f64();
+            progress.advance(texts.len() as u64);
+        }
+        Ok::<_, AuditError>(())
+    })?;
+    progress.end();
+    if names.too_many {
+        rows.facts.iter_mut().for_each(|fact| fact.source = None);
+    } else {
+        rows.sources = names.names;
+    }
+    timings.of("ordering rows by content", || rows.finish());
+    timings.add("reading and decompressing", reading);
+    timings.add("looking at rows", looking);
+    timings.add("gathering", gathering);
+    Ok(Scanned { rows, gathered })
+}
+
+/// Which rows are looked at.
+#[derive(Debug, Clone, Copy)]
+struct Sampled {
+    seed: u64,
+    /// Rows whose draw is below; `None`: all.
+    below: Option<u64>,
+}
+
+impl Sampled {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of all draws, between 0 and 2^64"
+    )]
+    fn new(source: &PairSource, options: &AuditOptions) -> Self {
+        let rows = source.rows();
+        let below = options
+            .sample
+            .filter(|&asked| asked < rows)
+            .map(|asked| (asked as f64 / rows as f64 * 2f64.powi(64)) as u64);
+        Self {
+            seed: options.seed,
+            below,
+        }
+    }
+}
+
+/// Looks at one row; `None` where it is not in the sample.
+fn look(
+    batch: &PairBatch,
+    rows: &BatchRows,
+    extra: &ExtraCells,
+    row: usize,
+    depth: Depth,
+    sampled: Sampled,
+) -> Option<Measured> {
+    let content = rows.content(row);
+    if (sampled.below).is_some_and(|below| content.content.seeded_hash(sampled.seed) >= below) {
+        return None;
+    }
+    let at = batch.at(row);
+    let unusable = content.pair.as_ref().err().copied();
+    let texts = match content.pair {
+        Ok(pair) => Ok(pair),
+        Err(_) => rows.texts(row),
+    };
+    let whole;
+    let hashed = if let Ok(texts) = &texts {
+        texts
+    } else {
+        whole = rows.whole_text(row);
+        &whole
+    };
+    let facts = RowFacts {
+        content: content.content,
+        orientation: content.orientation,
+        unusable,
+        source: None,
+        index: u32::try_from(at.index).expect("the scan refuses more rows"),
+        texts: each(hashed, |text| hash(&normalise(text))),
+        loose: each(hashed, |text| hash(&loose(text))),
+        lengths: each(hashed, |text| {
+            u32::try_from(text.trim().chars().count()).unwrap_or(u32::MAX)
+        }),
+    };
+    let mut hits = Vec::new();
+    if depth == Depth::Full {
+        let view = RowView {
+            at,
+            facts: &facts,
+            texts: texts.as_ref().map_err(|&reason| reason),
+            extra,
+            rows,
+            row,
+            whole: OnceCell::new(),
+        };
+        for (check, row_check) in ROW_CHECKS.iter().enumerate() {
+            if let Some(hit) = (row_check.look)(&view) {
+                hits.push((check, hit));
+            }
+        }
+    }
+    Some(Measured { facts, hits })
+}
+
+fn each<T>(texts: &PairText<'_>, of: impl Fn(&str) -> T) -> Sides<T> {
+    Sides {
+        prompt: of(&texts.prompt),
+        chosen: of(&texts.chosen),
+        rejected: of(&texts.rejected),
+    }
+}
