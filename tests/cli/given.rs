@@ -297,8 +297,12 @@ fn what_cannot_train_is_refused() {
     for file in FILES {
         fs::copy(head.join(file), test.path("head").join(file)).unwrap();
     }
+    // its numbers are finite differences, whose last digits depend on the machine
+    let told = test.run(&run("spoiled,made", &[]));
+    let told = String::from_utf8_lossy(&told.stderr);
+    let wrong = "the gradient of parameter `model.bert.embeddings.word_embeddings.weight` is wrong";
+    assert!(told.contains("`spoiled`") && told.contains(wrong), "{told}");
     let shown = test.transcripts(&[
-        &run("spoiled,made", &[]),
         &run("made,halved", &[]),
         &run("no-tokenizer", &[]),
         &run("weighted", &[]),
@@ -424,5 +428,5 @@ fn training_from_a_generated_folder_is_that_of_1_19_2() {
         "losses {}: largest difference of an update, relative to its size: {worst:.1e}",
         losses.trim()
     ));
-    assert!(worst < 1e-3, "{worst}");
+    assert!(worst < 1e-4, "{worst}");
 }
