@@ -353,17 +353,7 @@ impl RunConfig {
     #[must_use]
     pub fn deciding_pass(&self) -> DecidingPass {
         let (pass, tuning) = (&self.second_pass, &self.fine_tuning);
-        if !self.trains_encoders() {
-            DecidingPass {
-                epochs: pass.epochs,
-                members: pass.members,
-                learning_rate: pass.learning_rate,
-                warmup: 0.0,
-                schedule: pass.schedule,
-                batch_size_pairs: pass.batch_size_pairs,
-                ramp_epochs: pass.ramp_epochs,
-            }
-        } else {
+        if self.trains_encoders() {
             DecidingPass {
                 epochs: tuning.epochs,
                 members: tuning.members,
@@ -372,6 +362,16 @@ impl RunConfig {
                 schedule: tuning.schedule,
                 batch_size_pairs: tuning.batch_size_pairs,
                 ramp_epochs: tuning.ramp_epochs,
+            }
+        } else {
+            DecidingPass {
+                epochs: pass.epochs,
+                members: pass.members,
+                learning_rate: pass.learning_rate,
+                warmup: 0.0,
+                schedule: pass.schedule,
+                batch_size_pairs: pass.batch_size_pairs,
+                ramp_epochs: pass.ramp_epochs,
             }
         }
     }

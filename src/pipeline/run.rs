@@ -191,20 +191,17 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     );
     let tuned = |which: usize| {
         let texts = Arc::clone(&ingested.texts[reader_of[which]]);
-        match &given[which] {
-            Some(given) => {
-                let batches = TokenBatches {
-                    texts,
-                    states: None,
-                    token_budget: config.fine_tuning.tokens_per_call,
-                    inputs: given.inputs(tokenizers[reader_of[which]].padding()),
-                };
-                Some(Tuned::Given(Arc::clone(given), batches))
-            }
-            None => {
-                let encoder = encoders[backbone_of[which]].as_ref()?;
-                Some(Tuned::Composed(Arc::clone(encoder), texts))
-            }
+        if let Some(given) = &given[which] {
+            let batches = TokenBatches {
+                texts,
+                states: None,
+                token_budget: config.fine_tuning.tokens_per_call,
+                inputs: given.inputs(tokenizers[reader_of[which]].padding()),
+            };
+            Some(Tuned::Given(Arc::clone(given), batches))
+        } else {
+            let encoder = encoders[backbone_of[which]].as_ref()?;
+            Some(Tuned::Composed(Arc::clone(encoder), texts))
         }
     };
     let models = Models {
