@@ -669,3 +669,6 @@ fn how_section(diff: &Diff) -> Section {
         ],
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,7 +144,7 @@ fn undefined_numbers_are_null() {
 }
 
 /// What the committed schema uses of JSON Schema, and nothing else.
-fn check(schema: &Value, root: &Value, value: &Value, at: &str) {
+pub(super) fn check(schema: &Value, root: &Value, value: &Value, at: &str) {
     if let Some(name) = schema["$ref"].as_str() {
         let name = name.trim_start_matches("#/$defs/");
         return check(&root["$defs"][name], root, value, at);

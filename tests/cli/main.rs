@@ -7,6 +7,7 @@
 mod all_data;
 mod artifacts;
 mod completions;
+mod diff;
 mod doctor;
 mod errors;
 mod evaluate;
