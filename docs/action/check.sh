@@ -63,8 +63,8 @@ while IFS= read -r -d '' file; do
     ${audit_options[@]+"${audit_options[@]}"} ${baseline[@]+"${baseline[@]}"}
   for part in audit diff; do
     if [ -f "$here/$part/report.md" ]; then
-      # plots are in the files that the job keeps; a comment cannot show them
-      sed '/^!\[.*](plots\//d' "$here/$part/report.md" >> "$out/whole.md"
+      # plots, the last part, are in the files that the job keeps; a comment cannot show them
+      sed '/^## Plots$/,$d' "$here/$part/report.md" >> "$out/whole.md"
       echo >> "$out/whole.md"
     fi
   done

@@ -103,9 +103,14 @@ fn blocks(out: &mut String, blocks: &[Block]) -> Result<(), ReportError> {
 }
 
 fn one_note(out: &mut String, note: &Note) -> Result<(), ReportError> {
-    put!(out, "<div class=\"note {}\"><p>", note.tone.as_str());
+    put!(out, "<div class=\"note card {}\"><p>", note.tone.as_str());
     if !note.label.is_empty() {
-        put!(out, "<b class=\"label\">{}</b> ", line(&note.label, CELL));
+        put!(
+            out,
+            "<b class=\"chip {}\">{}</b> ",
+            note.tone.as_str(),
+            line(&note.label, CELL)
+        );
     }
     if !note.code.is_empty() {
         put!(out, "<code>{}</code> ", line(&note.code, CELL));
