@@ -39,7 +39,7 @@ fn conditions_decide_the_exit_code() {
     let test = CliTest::new();
     with_identical_sides(&test, "pairs.parquet", 40);
     let code = |arguments: &[&str]| {
-        let output = test.run(&[&["audit", "pairs.parquet", "--quiet"], arguments].concat());
+        let output = test.run(&[&["audit", "pairs.parquet", "--quiet"][..], arguments].concat());
         (output.status.code().expect("an exit code"), stderr(&output))
     };
     assert_eq!(code(&[]).0, 0);
@@ -73,7 +73,7 @@ fn a_baseline_lets_pass_what_was_there_before() {
         "before/report.json",
         "--quiet",
     ];
-    let judge = |file: &str| test.run(&[&["audit", file], &baseline[..]].concat());
+    let judge = |file: &str| test.run(&[&["audit", file][..], &baseline].concat());
     assert_eq!(judge("old.parquet").status.code(), Some(0));
     let output = judge("new.parquet");
     assert_eq!(output.status.code(), Some(1));
