@@ -134,7 +134,13 @@ fn one_plot(out: &mut String, plot: &Plot) -> Result<(), ReportError> {
 }
 
 fn one_table(out: &mut String, table: &Table) {
-    out.push_str("<div class=\"scroll\"><table><thead><tr>");
+    // many columns scroll on a narrow screen rather than break their words
+    let class = if table.columns.len() > 3 {
+        " class=\"many\""
+    } else {
+        ""
+    };
+    put!(out, "<div class=\"scroll\"><table{class}><thead><tr>");
     for column in &table.columns {
         let class = if column.number { " class=\"n\"" } else { "" };
         put!(out, "<th{class}>{}", line(&column.name, CELL));
