@@ -6,6 +6,7 @@
 
 mod all_data;
 mod artifacts;
+mod audit_gate;
 mod completions;
 mod diff;
 mod doctor;
