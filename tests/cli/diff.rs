@@ -72,7 +72,9 @@ fn changes_are_told_apart() {
     ]));
     insta::assert_snapshot!(
         "changes_report",
-        std::fs::read_to_string(test.path("out/report.md")).unwrap()
+        std::fs::read_to_string(test.path("out/report.md"))
+            .unwrap()
+            .replace(env!("CARGO_PKG_VERSION"), "[VERSION]")
     );
     let changes = table(test.path("out/changes.parquet"));
     let classes = texts(&changes, "class");
@@ -89,13 +91,8 @@ fn changes_are_told_apart() {
     let written: Value =
         serde_json::from_slice(&std::fs::read(test.path("out/report.json")).unwrap()).unwrap();
     assert_eq!(printed, written);
-    for face in ["report.html", "report.md"] {
-        let text = std::fs::read_to_string(test.path("out").join(face)).unwrap();
-        assert!(
-            !text.contains('\u{1b}') && !text.contains("<b>Pinch"),
-            "{face}"
-        );
-    }
+    let page = std::fs::read_to_string(test.path("out/report.html")).unwrap();
+    assert!(!page.contains('\u{1b}') && !page.contains("<b>Pinch"));
 }
 
 #[test]
