@@ -6,7 +6,9 @@
 
 mod all_data;
 mod artifacts;
+mod audit_gate;
 mod completions;
+mod diff;
 mod doctor;
 mod errors;
 mod evaluate;
@@ -15,6 +17,7 @@ mod given;
 mod harness;
 mod hostile;
 mod inject;
+mod inputs;
 mod killed;
 mod read_back;
 mod report;
