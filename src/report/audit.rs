@@ -6,7 +6,9 @@ mod findings;
 mod settings;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod docs_tests;
+#[cfg(test)]
+mod tests;
 
 use super::document::{Block, Cell, Column, Document, Section, Table, Tile, Tone};
 use super::text::{count, counted, percent, share};

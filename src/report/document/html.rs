@@ -86,6 +86,7 @@ fn blocks(out: &mut String, blocks: &[Block]) -> Result<(), ReportError> {
             Block::Note(note) => one_note(out, note)?,
             Block::Table(table) => one_table(out, table),
             Block::Plot(plot) => one_plot(out, plot)?,
+            Block::Comparisons(list) => super::comparison::html(out, list),
             Block::Folded {
                 title,
                 blocks: inner,
@@ -103,9 +104,14 @@ fn blocks(out: &mut String, blocks: &[Block]) -> Result<(), ReportError> {
 }
 
 fn one_note(out: &mut String, note: &Note) -> Result<(), ReportError> {
-    put!(out, "<div class=\"note {}\"><p>", note.tone.as_str());
+    put!(out, "<div class=\"note card {}\"><p>", note.tone.as_str());
     if !note.label.is_empty() {
-        put!(out, "<b class=\"label\">{}</b> ", line(&note.label, CELL));
+        put!(
+            out,
+            "<b class=\"chip {}\">{}</b> ",
+            note.tone.as_str(),
+            line(&note.label, CELL)
+        );
     }
     if !note.code.is_empty() {
         put!(out, "<code>{}</code> ", line(&note.code, CELL));
@@ -129,7 +135,13 @@ fn one_plot(out: &mut String, plot: &Plot) -> Result<(), ReportError> {
 }
 
 fn one_table(out: &mut String, table: &Table) {
-    out.push_str("<div class=\"scroll\"><table><thead><tr>");
+    // many columns scroll on a narrow screen rather than break their words
+    let class = if table.columns.len() > 3 {
+        " class=\"many\""
+    } else {
+        ""
+    };
+    put!(out, "<div class=\"scroll\"><table{class}><thead><tr>");
     for column in &table.columns {
         let class = if column.number { " class=\"n\"" } else { "" };
         put!(out, "<th{class}>{}", line(&column.name, CELL));
