@@ -6,7 +6,9 @@
 
 mod all_data;
 mod artifacts;
+mod audit_gate;
 mod completions;
+mod diff;
 mod doctor;
 mod errors;
 mod evaluate;
