@@ -7,6 +7,8 @@ use crate::report::html::{CELL, ROWS, shell};
 use crate::report::plots::Drawing;
 use crate::report::text::{count, put};
 
+/// Longest text in literal type that is not broken into lines.
+const NAME: usize = 40;
 /// Longest paragraph.
 const PARAGRAPH: usize = 4_000;
 
@@ -172,6 +174,10 @@ fn one_table(out: &mut String, table: &Table) {
 
 fn one_cell(cell: &Cell) -> String {
     let shown = match (cell.code, cell.text.is_empty()) {
+        // a name stays in one piece
+        (true, false) if cell.text.chars().nth(NAME).is_none() => {
+            format!("<code class=\"name\">{}</code>", line(&cell.text, CELL))
+        }
         (true, false) => format!("<code>{}</code>", line(&cell.text, CELL)),
         _ => sentence(&cell.text, CELL),
     };
