@@ -6,6 +6,8 @@
 
 mod all_data;
 mod artifacts;
+mod audit;
+mod audit_real_data;
 mod completions;
 mod doctor;
 mod errors;
