@@ -27,6 +27,8 @@ pub mod checks;
 pub mod composition;
 pub mod duplication;
 mod finding;
+pub mod graph;
+pub mod near;
 mod options;
 pub mod rows;
 pub mod scan;
