@@ -214,7 +214,7 @@ fn repeats_made_on_purpose_are_found() {
         (least..=least + of(Kind::Swapped)).contains(&repeated),
         "{repeated} of {least}"
     );
-    let swapped = count_of(&report, "contradicting-pairs");
+    let swapped = count_of(&report, "contradictory-labels");
     assert!((1..=of(Kind::Swapped)).contains(&swapped), "{swapped}");
     let whole = CliTest::without_models();
     let again = Recombiner::new(

@@ -17,16 +17,16 @@ use crate::harness::{CliTest, table, test_data, write};
 const COUNTS: &[(&str, &str, u64)] = &[
     ("ukpconvarg1.parquet", "identical-responses", 9),
     ("ukpconvarg1.parquet", "duplicate-pairs", 179),
-    ("ukpconvarg1.parquet", "contradicting-pairs", 80),
+    ("ukpconvarg1.parquet", "contradictory-labels", 80),
     ("pandalm.parquet", "empty-response", 31),
     ("pandalm.parquet", "duplicate-pairs", 69),
-    ("pandalm.parquet", "contradicting-pairs", 4),
+    ("pandalm.parquet", "contradictory-labels", 4),
     ("dpo-demo-en-zh.parquet", "duplicate-pairs", 16),
     ("hh-rlhf-5k.parquet", "identical-responses", 22),
     ("hh-rlhf-5k.parquet", "identical-after-normalisation", 16),
     ("hh-rlhf-5k.parquet", "empty-response", 3),
     ("hh-rlhf-5k.parquet", "duplicate-pairs", 0),
-    ("hh-rlhf-5k.parquet", "contradicting-pairs", 0),
+    ("hh-rlhf-5k.parquet", "contradictory-labels", 0),
     ("hh-rlhf-test-1k.parquet", "identical-responses", 2),
     (
         "hh-rlhf-test-1k.parquet",
@@ -143,7 +143,7 @@ fn findings_do_not_depend_on_the_order_in_which_files_are_named() {
     let one = audit(&[&input]);
     for check in [
         "duplicate-pairs",
-        "contradicting-pairs",
+        "contradictory-labels",
         "identical-responses",
     ] {
         let split = test.json(&["audit", "a.parquet", "b.parquet", "c.parquet"]);
