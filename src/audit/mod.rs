@@ -28,6 +28,8 @@ pub mod composition;
 pub mod duplication;
 mod finding;
 pub mod graph;
+mod intervals;
+mod measure;
 pub mod near;
 mod options;
 pub mod rows;
@@ -168,6 +170,10 @@ pub fn audit(
     }
     progress.begin("checking", None, "checks");
     let mut findings = checks::findings(source, &scanned, &others, options, &mut timings)?;
+    let described = timings.of("shortcuts, composition and votes", || {
+        scanned.describe(options.seed)
+    });
+    findings.extend(described.findings);
     progress.end();
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (std::cmp::Reverse(f.level), f.area);
@@ -194,9 +200,9 @@ pub fn audit(
         }),
         findings,
         duplication: None,
-        shortcuts: None,
-        agreement: None,
-        composition: None,
+        shortcuts: Some(described.shortcuts),
+        agreement: described.agreement,
+        composition: Some(described.composition),
         settings: options.clone(),
         timings: timings.0,
     })

@@ -12,6 +12,7 @@ use arrow::array::{Array, Float64Array, LargeStringArray};
 use rayon::prelude::*;
 
 use super::checks::{Hit, ROW_CHECKS};
+use super::measure::{Described, Measures, Plan, RowMeasure};
 use super::rows::{RowFacts, RowView, Rows, Sides};
 use super::tally::Tally;
 use super::text::{hash, loose};
@@ -34,6 +35,8 @@ pub struct Scanned {
     pub rows: Rows,
     /// What was gathered in reading order.
     gathered: Gathered,
+    /// What was measured of each row.
+    plan: Plan,
 }
 
 impl Scanned {
@@ -44,12 +47,21 @@ impl Scanned {
             .map(|(check, tally)| tally.finding(check, &self.rows))
             .collect()
     }
+
+    /// What the label goes with, what the data is made of, and what its annotators say.
+    pub(super) fn describe(&self, seed: u64) -> Described {
+        self.gathered
+            .measures
+            .describe(&self.rows, &self.plan, seed)
+    }
 }
 
 /// What is computed from one row, in parallel.
 #[derive(Debug)]
 struct Measured {
     facts: RowFacts,
+    /// Features, languages, votes; only of the data to audit.
+    measure: Option<Box<RowMeasure>>,
     /// Hits by position in [`ROW_CHECKS`].
     hits: Vec<(usize, Hit)>,
 }
@@ -58,12 +70,14 @@ struct Measured {
 #[derive(Debug)]
 struct Gathered {
     tallies: Vec<Tally>,
+    measures: Measures,
 }
 
 impl Gathered {
     fn new() -> Self {
         Self {
             tallies: ROW_CHECKS.iter().map(Tally::new).collect(),
+            measures: Measures::default(),
         }
     }
 
@@ -71,6 +85,9 @@ impl Gathered {
     fn take(&mut self, position: u32, measured: Measured) {
         for (check, hit) in measured.hits {
             self.tallies[check].add(position, hit);
+        }
+        if let Some(measure) = measured.measure {
+            self.measures.take(position, &measured.facts, *measure);
         }
     }
 }
@@ -239,7 +256,9 @@ fn pass(
         return Err(AuditError::TooManyRows(source.rows()));
     }
     let source_column = source_column(source, options)?;
-    let extra: Vec<String> = source_column.iter().cloned().collect();
+    let plan = Plan::new(source, options);
+    let mut extra: Vec<String> = source_column.iter().cloned().collect();
+    extra.extend(plan.columns().iter().cloned());
     let columns: Vec<&str> = (source.shape().columns())
         .chain(extra.iter().map(String::as_str))
         .collect();
@@ -274,7 +293,7 @@ fn pass(
             let looked: Vec<Option<Measured>> = (0..texts.len())
                 .into_par_iter()
                 .with_min_len(ROWS_A_TASK)
-                .map(|row| look(&batch, &texts, &cells, row, depth, sampled))
+                .map(|row| look(&batch, &texts, &cells, row, depth, sampled, &plan))
                 .collect();
             looking += begun.elapsed().as_secs_f64();
             let begun = Instant::now();
@@ -303,7 +322,11 @@ fn pass(
     timings.add("reading and decompressing", reading);
     timings.add("looking at rows", looking);
     timings.add("gathering", gathering);
-    Ok(Scanned { rows, gathered })
+    Ok(Scanned {
+        rows,
+        gathered,
+        plan,
+    })
 }
 
 /// Which rows are looked at.
@@ -342,6 +365,7 @@ fn look(
     row: usize,
     depth: Depth,
     sampled: Sampled,
+    plan: &Plan,
 ) -> Option<Measured> {
     let content = rows.content(row);
     if (sampled.below).is_some_and(|below| content.content.seeded_hash(sampled.seed) >= below) {
@@ -373,6 +397,7 @@ fn look(
         }),
     };
     let mut hits = Vec::new();
+    let mut measure = None;
     if depth == Depth::Full {
         let view = RowView {
             at,
@@ -388,8 +413,13 @@ fn look(
                 hits.push((check, hit));
             }
         }
+        measure = Some(Box::new(plan.measure(&view)));
     }
-    Some(Measured { facts, hits })
+    Some(Measured {
+        facts,
+        measure,
+        hits,
+    })
 }
 
 fn each<T>(texts: &PairText<'_>, of: impl Fn(&str) -> T) -> Sides<T> {

@@ -1,6 +1,8 @@
 //! The checks, a file each, and how they are called.
 
+pub mod composition;
 pub mod labels;
+pub mod shortcuts;
 pub mod structure;
 
 use super::rows::RowView;
@@ -12,12 +14,45 @@ use crate::pairs::PairSource;
 pub const CHECKS: &[&Check] = &[
     &structure::empty_response::CHECK,
     &labels::identical_responses::CHECK,
+    &labels::annotators::DISAGREE,
+    &labels::annotators::AGAINST_MAJORITY,
+    &labels::annotators::CONTRARIANS,
+    &shortcuts::effects::CHECKS[0],
+    &shortcuts::effects::CHECKS[1],
+    &shortcuts::effects::CHECKS[2],
+    &shortcuts::effects::CHECKS[3],
+    &shortcuts::effects::CHECKS[4],
+    &shortcuts::effects::CHECKS[5],
+    &shortcuts::effects::CHECKS[6],
+    &shortcuts::effects::CHECKS[7],
+    &shortcuts::effects::CHECKS[8],
+    &shortcuts::effects::CHECKS[9],
+    &shortcuts::effects::CHECKS[10],
+    &shortcuts::effects::CHECKS[11],
+    &shortcuts::effects::CHECKS[12],
+    &shortcuts::effects::CHECKS[13],
+    &shortcuts::predictable_labels::CHECK,
+    &composition::email_addresses::CHECK,
+    &composition::phone_numbers::CHECK,
+    &composition::card_numbers::CHECK,
+    &composition::bank_accounts::CHECK,
+    &composition::secret_keys::CHECK,
+    &composition::ip_addresses::CHECK,
+    &composition::non_latin_text::CHECK,
+    &composition::other_language_response::CHECK,
 ];
 
 /// The checks that look at one row.
 pub const ROW_CHECKS: &[RowCheck] = &[
     structure::empty_response::ROWS,
     labels::identical_responses::ROWS,
+    composition::email_addresses::ROWS,
+    composition::phone_numbers::ROWS,
+    composition::card_numbers::ROWS,
+    composition::bank_accounts::ROWS,
+    composition::secret_keys::ROWS,
+    composition::ip_addresses::ROWS,
+    composition::non_latin_text::ROWS,
 ];
 
 /// A check that looks at one row.
