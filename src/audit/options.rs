@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::AuditError;
+use crate::tokens::TokenPolicy;
 
 /// Settings of an audit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,22 @@ pub struct TokenLimit {
     pub tokenizer: PathBuf,
     /// Tokens of prompt and response together, special tokens included.
     pub max_length_tokens: usize,
+}
+
+impl TokenLimit {
+    /// The policy of `run` at this length: a response is sure of the same share of it.
+    #[must_use]
+    pub fn policy(&self) -> TokenPolicy {
+        let default = TokenPolicy::default();
+        let share = self
+            .max_length_tokens
+            .saturating_mul(default.response_tokens);
+        TokenPolicy {
+            max_length_tokens: self.max_length_tokens,
+            response_tokens: (share / default.max_length_tokens).max(1),
+            ..default
+        }
+    }
 }
 
 impl Default for AuditOptions {

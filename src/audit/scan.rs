@@ -11,6 +11,7 @@ use std::time::Instant;
 use arrow::array::{Array, Float64Array, LargeStringArray};
 use rayon::prelude::*;
 
+use super::checks::labels::scores::{ScoreColumns, Scores};
 use super::checks::{Hit, ROW_CHECKS};
 use super::measure::{Described, Measures, Plan, RowMeasure};
 use super::rows::{RowFacts, RowView, Rows, Sides};
@@ -20,6 +21,7 @@ use super::{AuditError, AuditOptions, Finding, Timings};
 use crate::pairs::id::normalise;
 use crate::pairs::{BatchRows, PairBatch, PairSource, PairText};
 use crate::progress::Progress;
+use crate::tokens::TokenMeasure;
 
 /// Batches that wait between the thread that reads and the threads that look.
 const READ_AHEAD: usize = 4;
@@ -34,9 +36,11 @@ pub struct Scanned {
     /// Numbers of each row.
     pub rows: Rows,
     /// What was gathered in reading order.
-    gathered: Gathered,
+    pub(super) gathered: Gathered,
     /// What was measured of each row.
     plan: Plan,
+    /// Whether a tokenizer was there.
+    has_tokens: bool,
 }
 
 impl Scanned {
@@ -44,6 +48,7 @@ impl Scanned {
     #[must_use]
     pub fn row_findings(&self) -> Vec<Finding> {
         (ROW_CHECKS.iter().zip(&self.gathered.tallies))
+            .filter(|(check, _)| !check.needs_tokens || self.has_tokens)
             .map(|(check, tally)| tally.finding(check, &self.rows))
             .collect()
     }
@@ -64,20 +69,25 @@ struct Measured {
     measure: Option<Box<RowMeasure>>,
     /// Hits by position in [`ROW_CHECKS`].
     hits: Vec<(usize, Hit)>,
+    /// Margins of the score columns.
+    margins: Option<Vec<f64>>,
 }
 
 /// What is taken up row by row, in reading order.
 #[derive(Debug)]
-struct Gathered {
+pub(super) struct Gathered {
     tallies: Vec<Tally>,
     measures: Measures,
+    /// What score columns say.
+    pub(super) scores: Scores,
 }
 
 impl Gathered {
-    fn new() -> Self {
+    fn new(scores: ScoreColumns) -> Self {
         Self {
             tallies: ROW_CHECKS.iter().map(Tally::new).collect(),
             measures: Measures::default(),
+            scores: Scores::new(scores),
         }
     }
 
@@ -88,6 +98,9 @@ impl Gathered {
         }
         if let Some(measure) = measured.measure {
             self.measures.take(position, &measured.facts, *measure);
+        }
+        if let Some(margins) = measured.margins {
+            self.scores.take(position, &margins);
         }
     }
 }
@@ -256,16 +269,15 @@ fn pass(
         return Err(AuditError::TooManyRows(source.rows()));
     }
     let source_column = source_column(source, options)?;
-    let plan = Plan::new(source, options);
+    let looker = Looker::new(source, options, depth)?;
     let mut extra: Vec<String> = source_column.iter().cloned().collect();
-    extra.extend(plan.columns().iter().cloned());
+    extra.extend(looker.plan.columns().iter().cloned());
+    extra.extend(looker.scores.columns().map(str::to_owned));
     let columns: Vec<&str> = (source.shape().columns())
         .chain(extra.iter().map(String::as_str))
         .collect();
-    let sampled = Sampled::new(source, options);
-
     let mut rows = Rows::new(source);
-    let mut gathered = Gathered::new();
+    let mut gathered = Gathered::new(looker.scores.clone());
     let mut names = SourceNames::default();
     let batches = source.batches_of(columns)?;
     progress.begin("reading rows", Some(source.rows()), "rows");
@@ -293,8 +305,8 @@ fn pass(
             let looked: Vec<Option<Measured>> = (0..texts.len())
                 .into_par_iter()
                 .with_min_len(ROWS_A_TASK)
-                .map(|row| look(&batch, &texts, &cells, row, depth, sampled, &plan))
-                .collect();
+                .map(|row| looker.look(&batch, &texts, &cells, row))
+                .collect::<Result<_, _>>()?;
             looking += begun.elapsed().as_secs_f64();
             let begun = Instant::now();
             for (row, measured) in looked.into_iter().enumerate() {
@@ -325,7 +337,8 @@ fn pass(
     Ok(Scanned {
         rows,
         gathered,
-        plan,
+        has_tokens: looker.tokens.is_some(),
+        plan: looker.plan,
     })
 }
 
@@ -357,69 +370,132 @@ impl Sampled {
     }
 }
 
-/// Looks at one row; `None` where it is not in the sample.
-fn look(
-    batch: &PairBatch,
-    rows: &BatchRows,
-    extra: &ExtraCells,
-    row: usize,
+/// What a row is looked at with.
+struct Looker<'a> {
+    source: &'a PairSource,
     depth: Depth,
     sampled: Sampled,
-    plan: &Plan,
-) -> Option<Measured> {
-    let content = rows.content(row);
-    if (sampled.below).is_some_and(|below| content.content.seeded_hash(sampled.seed) >= below) {
-        return None;
+    plan: Plan,
+    tokens: Option<TokenMeasure>,
+    scores: ScoreColumns,
+}
+
+impl<'a> Looker<'a> {
+    fn new(
+        source: &'a PairSource,
+        options: &AuditOptions,
+        depth: Depth,
+    ) -> Result<Self, AuditError> {
+        let (mut tokens, mut scores) = (None, ScoreColumns::default());
+        if depth == Depth::Full {
+            scores = ScoreColumns::find(source, &options.score_columns)?;
+            if let Some(limit) = &options.tokens {
+                tokens = Some(TokenMeasure::load(&limit.tokenizer, limit.policy())?);
+            }
+        }
+        Ok(Self {
+            source,
+            depth,
+            sampled: Sampled::new(source, options),
+            plan: Plan::new(source, options),
+            tokens,
+            scores,
+        })
     }
-    let at = batch.at(row);
-    let unusable = content.pair.as_ref().err().copied();
-    let texts = match content.pair {
-        Ok(pair) => Ok(pair),
-        Err(_) => rows.texts(row),
-    };
-    let whole;
-    let hashed = if let Ok(texts) = &texts {
-        texts
-    } else {
-        whole = rows.whole_text(row);
-        &whole
-    };
-    let facts = RowFacts {
-        content: content.content,
-        orientation: content.orientation,
-        unusable,
-        source: None,
-        index: u32::try_from(at.index).expect("the scan refuses more rows"),
-        texts: each(hashed, |text| hash(&normalise(text))),
-        loose: each(hashed, |text| hash(&loose(text))),
-        lengths: each(hashed, |text| {
-            u32::try_from(text.trim().chars().count()).unwrap_or(u32::MAX)
-        }),
-    };
-    let mut hits = Vec::new();
-    let mut measure = None;
-    if depth == Depth::Full {
+
+    /// Looks at one row; `None` where it is not in the sample.
+    fn look(
+        &self,
+        batch: &PairBatch,
+        rows: &BatchRows,
+        extra: &ExtraCells,
+        row: usize,
+    ) -> Result<Option<Measured>, AuditError> {
+        let content = rows.content(row);
+        let seed = self.sampled.seed;
+        if (self.sampled.below).is_some_and(|below| content.content.seeded_hash(seed) >= below) {
+            return Ok(None);
+        }
+        let at = batch.at(row);
+        let unusable = content.pair.as_ref().err().copied();
+        let texts = match content.pair {
+            Ok(pair) => Ok(pair),
+            Err(_) => rows.texts(row),
+        };
+        let whole;
+        let hashed = if let Ok(texts) = &texts {
+            texts
+        } else {
+            whole = rows.whole_text(row);
+            &whole
+        };
+        let facts = RowFacts {
+            content: content.content,
+            orientation: content.orientation,
+            unusable,
+            source: None,
+            index: u32::try_from(at.index).expect("the scan refuses more rows"),
+            texts: each(hashed, |text| hash(&normalise(text))),
+            loose: each(hashed, |text| hash(&loose(text))),
+            lengths: each(hashed, |text| {
+                u32::try_from(text.trim().chars().count()).unwrap_or(u32::MAX)
+            }),
+        };
+        if self.depth == Depth::Other {
+            return Ok(Some(Measured {
+                facts,
+                measure: None,
+                hits: Vec::new(),
+                margins: None,
+            }));
+        }
+        let tokens = match (&self.tokens, &texts) {
+            (Some(measure), Ok(texts)) if unusable.is_none() => {
+                Some(measure.pair(&texts.prompt, &texts.chosen, &texts.rejected)?)
+            }
+            _ => None,
+        };
         let view = RowView {
             at,
             facts: &facts,
             texts: texts.as_ref().map_err(|&reason| reason),
+            is_null: self.nulls(batch, row),
+            tokens,
             extra,
+            kind: self.source.shape().kind,
             rows,
             row,
             whole: OnceCell::new(),
         };
+        let mut hits = Vec::new();
         for (check, row_check) in ROW_CHECKS.iter().enumerate() {
             if let Some(hit) = (row_check.look)(&view) {
                 hits.push((check, hit));
             }
         }
-        measure = Some(Box::new(plan.measure(&view)));
+        let margins = self.scores.margins(&view);
+        let measure = Some(Box::new(self.plan.measure(&view)));
+        Ok(Some(Measured {
+            facts,
+            measure,
+            hits,
+            margins,
+        }))
     }
-    Some(Measured {
-        facts,
-        measure,
-        hits,
-    })
+
+    fn nulls(&self, batch: &PairBatch, row: usize) -> Sides<bool> {
+        let null = |column: &str| {
+            (batch.batch.column_by_name(column)).is_some_and(|values| values.is_null(row))
+        };
+        let shape = self.source.shape();
+        let [chosen, rejected] = shape.side_columns();
+        Sides {
+            // further columns of a prompt may be null
+            prompt: shape.prompt.first().is_some_and(|column| null(column)),
+            chosen: null(chosen),
+            rejected: null(rejected),
+        }
+    }
 }
 
 fn each<T>(texts: &PairText<'_>, of: impl Fn(&str) -> T) -> Sides<T> {

@@ -22,7 +22,7 @@ Examples:
   prefclean audit pairs.jsonl.gz --json --sample 10000
   prefclean audit pairs.parquet --tokenizer tokenizer.json --max-length-tokens 512")]
 pub struct AuditArgs {
-    /// Parquet or JSON Lines files (plain, gz, zst), folders, or globs
+    /// Parquet, Arrow, JSON Lines or CSV files (text also .gz, .zst), folders, or globs
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
@@ -38,7 +38,8 @@ pub struct AuditArgs {
     #[arg(short, long, help_heading = "Output")]
     quiet: bool,
 
-    /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME; default: detected
+    /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME, or response_a, response_b and
+    /// winner (with a_wins=VALUE,b_wins=VALUE), or responses and scores; default: detected
     #[arg(long, value_name = "LIST", value_parser = columns, help_heading = "Settings")]
     columns: Option<Columns>,
 

@@ -19,7 +19,7 @@ Examples:
   prefclean inject clean.parquet -o noisy.parquet --truth truth.parquet --rate 0.2
   prefclean inject data/ -o noisy.parquet --truth truth.parquet --kind length --rate 0.1 --by source")]
 pub struct InjectArgs {
-    /// Parquet or JSON Lines files, folders or quoted patterns
+    /// Parquet, Arrow, JSON Lines or CSV files, folders or quoted patterns
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     /// Where the noisy copy goes (Parquet)
@@ -40,7 +40,7 @@ pub struct InjectArgs {
     /// Seeds the draw
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Which columns hold the pair, as `prompt=a,chosen=b,rejected=c`
+    /// Which columns hold the pair, as `prompt=a,chosen=b,rejected=c`; see `run --help`
     #[arg(long, value_name = "LIST", value_parser = columns)]
     pub columns: Option<Columns>,
 }

@@ -23,7 +23,7 @@ Examples:
   prefclean run pairs.parquet --show-config > mine.toml")]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct RunArgs {
-    /// Parquet or JSON Lines files (plain, gz, zst), folders, or globs
+    /// Parquet, Arrow, JSON Lines or CSV files (text also .gz, .zst), folders, or globs
     #[arg(required_unless_present = "show_config")]
     inputs: Vec<String>,
 
@@ -77,7 +77,8 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Settings")]
     dry_run: bool,
 
-    /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME; default: detected
+    /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME, or response_a, response_b and
+    /// winner (with a_wins=VALUE,b_wins=VALUE), or responses and scores; default: detected
     #[arg(long, value_name = "LIST", help_heading = "Settings")]
     columns: Option<String>,
 

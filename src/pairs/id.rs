@@ -136,6 +136,12 @@ impl ContentId {
         Normalised::new(prompt, chosen, rejected).content_id()
     }
 
+    /// An id from the bytes that [`as_bytes`](Self::as_bytes) gave.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The raw bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {

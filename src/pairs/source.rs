@@ -7,8 +7,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::batches::{Batches, PairBatch, Pairs, open_parquet};
+use super::detect::Detector;
 use super::inputs::{self, Format};
-use super::shape::Detector;
+use super::shape::Sides;
 use super::{BatchRows, Columns, PairsError, Result, Shape, delimited, ipc, jsonl};
 
 /// How inputs are read.
@@ -129,8 +130,10 @@ impl PairSource {
             shape: Shape {
                 kind: super::ShapeKind::Strings,
                 prompt: Vec::new(),
-                chosen: String::new(),
-                rejected: String::new(),
+                sides: Sides::Named {
+                    chosen: String::new(),
+                    rejected: String::new(),
+                },
             },
             batch_rows: options.batch_rows.max(1),
         };

@@ -12,8 +12,32 @@ use crate::pairs::PairSource;
 
 /// Every check, by area; within an area from rows that cannot be read to what is merely odd.
 pub const CHECKS: &[&Check] = &[
+    &structure::missing_field::CHECK,
+    &structure::turns_as_text::CHECK,
+    &structure::broken_turns::CHECK,
+    &structure::ends_in_other_role::CHECK,
+    &structure::different_prompts::CHECK,
     &structure::empty_response::CHECK,
+    &structure::empty_prompt::CHECK,
+    &structure::placeholder_text::CHECK,
+    &structure::turn_inside_response::CHECK,
+    &structure::role_markers::CHECK,
+    &structure::template_tokens::CHECK,
+    &structure::replacement_characters::CHECK,
+    &structure::mojibake::CHECK,
+    &structure::control_characters::CHECK,
+    &structure::invisible_characters::CHECK,
+    &structure::repeated_roles::CHECK,
+    &structure::different_turn_counts::CHECK,
+    &structure::truncated_response::CHECK,
+    &structure::length_ratio::CHECK,
     &labels::identical_responses::CHECK,
+    &labels::identical_after_normalisation::CHECK,
+    &labels::identical_after_truncation::CHECK,
+    &labels::contradictory_labels::CHECK,
+    &labels::scores::AGAINST,
+    &labels::scores::TIED,
+    &labels::scores::MISSING,
     &labels::annotators::DISAGREE,
     &labels::annotators::AGAINST_MAJORITY,
     &labels::annotators::CONTRARIANS,
@@ -44,8 +68,28 @@ pub const CHECKS: &[&Check] = &[
 
 /// The checks that look at one row.
 pub const ROW_CHECKS: &[RowCheck] = &[
+    structure::missing_field::ROWS,
+    structure::turns_as_text::ROWS,
+    structure::broken_turns::ROWS,
+    structure::ends_in_other_role::ROWS,
+    structure::different_prompts::ROWS,
     structure::empty_response::ROWS,
+    structure::empty_prompt::ROWS,
+    structure::placeholder_text::ROWS,
+    structure::turn_inside_response::ROWS,
+    structure::role_markers::ROWS,
+    structure::template_tokens::ROWS,
+    structure::replacement_characters::ROWS,
+    structure::mojibake::ROWS,
+    structure::control_characters::ROWS,
+    structure::invisible_characters::ROWS,
+    structure::repeated_roles::ROWS,
+    structure::different_turn_counts::ROWS,
+    structure::truncated_response::ROWS,
+    structure::length_ratio::ROWS,
     labels::identical_responses::ROWS,
+    labels::identical_after_normalisation::ROWS,
+    labels::identical_after_truncation::ROWS,
     composition::email_addresses::ROWS,
     composition::phone_numbers::ROWS,
     composition::card_numbers::ROWS,
@@ -66,6 +110,8 @@ pub struct RowCheck {
     pub says: &'static str,
     /// What its hits are counted by, each a figure; at most 32.
     pub kinds: &'static [&'static str],
+    /// Whether it runs only where a tokenizer is given.
+    pub needs_tokens: bool,
     /// Looks at a row; called in parallel.
     pub look: fn(&RowView<'_>) -> Option<Hit>,
 }
@@ -122,6 +168,10 @@ pub fn findings(
     let mut findings = Vec::new();
     timings.of("row checks: findings", || {
         findings.extend(scanned.row_findings());
+    });
+    timings.of("labels: contradictions and scores", || {
+        findings.extend(labels::contradictory_labels::findings(&scanned.rows));
+        findings.extend(scanned.gathered.scores.findings(&scanned.rows));
     });
     Ok(findings)
 }

@@ -21,6 +21,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold a payment card number",
     kinds: KINDS,
+    needs_tokens: false,
     look: |row| personal::look(row, find),
 };
 

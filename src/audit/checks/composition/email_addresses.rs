@@ -23,6 +23,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold an e-mail address",
     kinds: KINDS,
+    needs_tokens: false,
     look: |row| personal::look(row, find),
 };
 

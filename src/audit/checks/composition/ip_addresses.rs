@@ -25,6 +25,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold a public internet address",
     kinds: KINDS,
+    needs_tokens: false,
     look: |row| personal::look(row, find),
 };
 

@@ -22,6 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold letters of another script than Latin",
     kinds: &["rows with Chinese, Japanese or Korean letters"],
+    needs_tokens: false,
     look,
 };
 

@@ -25,6 +25,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold what looks like a secret key",
     kinds: KINDS,
+    needs_tokens: false,
     look: |row| personal::look(row, find),
 };
 

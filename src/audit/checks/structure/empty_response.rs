@@ -22,6 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have an empty response",
     kinds: &["chosen is empty", "rejected is empty"],
+    needs_tokens: false,
     look,
 };
 
