@@ -482,7 +482,7 @@ pub fn fleiss(items: &[([f64; 3], f64)], symmetric: bool) -> Option<f64> {
 /// A coefficient with its interval: items are drawn again and again with Poisson weights.
 ///
 /// # Source
-/// Hanley & MacGibbon (2006), "Creating non-parametric bootstrap samples using Poisson frequencies".
+/// Hanley & `MacGibbon` (2006), "Creating non-parametric bootstrap samples using Poisson frequencies".
 fn with_interval(
     patterns: &[(Counts, u64)],
     seed: u64,

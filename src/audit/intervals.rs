@@ -31,3 +31,24 @@ pub(crate) fn wilson(hits: u64, of: u64, z: f64) -> [f64; 2] {
     };
     [low.max(0.0), high.min(1.0)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_those_of_scipy() {
+        // scipy.stats.binomtest(hits, of).proportion_ci(method="wilson")
+        for (hits, of, low, high) in [
+            (8, 10, 0.490_162_5, 0.943_317_8),
+            (0, 5, 0.0, 0.434_482_5),
+            (520, 1000, 0.489_017_7, 0.550_829_2),
+        ] {
+            let [found_low, found_high] = wilson(hits, of, Z95);
+            assert!((found_low - low).abs() < 1e-6, "{found_low}");
+            assert!((found_high - high).abs() < 1e-6, "{found_high}");
+        }
+        assert_eq!(wilson(0, 0, Z95), [0.0, 1.0]);
+        assert_eq!(wilson(7, 7, Z95)[1].to_bits(), 1f64.to_bits());
+    }
+}

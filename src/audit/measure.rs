@@ -5,11 +5,12 @@
 //! What is costly (languages, topics, the logistic model) looks at a sample drawn by content.
 
 use super::agreement::{Agreement, Vote, VoteSums, parse_votes};
-use super::checks::composition::other_language_response;
+use super::checks::composition::{PERSONAL_DATA, other_language_response};
 use super::checks::labels::annotators;
 use super::checks::shortcuts::{effects, predictable_labels};
+use super::composition::conversation::human_messages;
 use super::composition::distribution::Counts;
-use super::composition::language::{Language, language_of, last_question};
+use super::composition::language::{Language, language_of};
 use super::composition::script::{CJK, SCRIPTS, scripts};
 use super::composition::topics::{self, TopicSample, words_of};
 use super::composition::{Composition, Languages, Lengths, PersonalData, Share};
@@ -66,6 +67,8 @@ pub(super) struct RowMeasure {
     sampled: bool,
     turns: u32,
     scripts: u32,
+    /// Of prompt, chosen and rejected, with a tokenizer.
+    tokens: Option<[u32; 3]>,
     /// Of prompt, chosen and rejected, in the sample.
     languages: Option<[Option<Language>; 3]>,
     words: Option<Vec<Box<str>>>,
@@ -79,6 +82,7 @@ pub(super) struct Measures {
     shortcuts: ShortcutSums,
     sample: Vec<SamplePair>,
     lengths: [Counts; 3],
+    tokens: [Counts; 3],
     turns: Counts,
     scripts: [u64; SCRIPTS.len()],
     cjk: u64,
@@ -147,7 +151,11 @@ impl Plan {
             measure.scripts = scripts(&whole.chosen) | scripts(&whole.rejected);
             return measure;
         };
-        measure.turns = turns(&texts.prompt);
+        measure.tokens = row
+            .tokens
+            .map(|tokens| [tokens.prompt, tokens.chosen, tokens.rejected]);
+        let messages = human_messages(&texts.prompt);
+        measure.turns = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         measure.scripts =
             scripts(&texts.prompt) | scripts(&texts.chosen) | scripts(&texts.rejected);
         // another seed than the one that draws rows for `--sample`
@@ -155,7 +163,7 @@ impl Plan {
         measure.sampled = draw <= self.sampled_below;
         if measure.sampled {
             measure.languages = Some([
-                language_of(last_question(&texts.prompt)),
+                language_of_prompt(&texts.prompt, &messages),
                 language_of(&texts.chosen),
                 language_of(&texts.rejected),
             ]);
@@ -237,24 +245,24 @@ fn as_count(number: Option<f64>) -> Option<u64> {
         .map(|n| n as u64)
 }
 
-/// Human turns of a prompt: of a transcript its `Human:` markers, else lines that begin with a
-/// human role, at least 1.
-fn turns(prompt: &str) -> u32 {
-    let markers = memchr::memmem::find_iter(prompt.as_bytes(), "\n\nHuman:").count();
-    let count = if markers > 0 {
-        markers
-    } else {
-        let roles = ["human:", "user:"];
-        let starts = |line: &str| {
-            let mut roles = roles.iter();
-            roles.any(|role| {
-                line.get(..role.len())
-                    .is_some_and(|l| l.eq_ignore_ascii_case(role))
+/// The language of a prompt: of its last human message, or of all of it where that is too short.
+fn language_of_prompt(prompt: &str, messages: &[&str]) -> Option<Language> {
+    let last = messages.last().and_then(|message| language_of(message));
+    last.or_else(|| language_of(prompt.trim_start()))
+}
+
+/// The personal data of an audit's findings, by kind.
+pub(super) fn personal_data(findings: &[Finding]) -> Vec<PersonalData> {
+    PERSONAL_DATA
+        .iter()
+        .filter_map(|check| {
+            let finding = findings.iter().find(|f| f.check == check.name)?;
+            Some(PersonalData {
+                check: finding.check.clone(),
+                rows: finding.count,
             })
-        };
-        prompt.lines().filter(|line| starts(line)).count()
-    };
-    u32::try_from(count.max(1)).unwrap_or(u32::MAX)
+        })
+        .collect()
 }
 
 impl Measures {
@@ -274,6 +282,15 @@ impl Measures {
             ];
             for (counts, length) in self.lengths.iter_mut().zip(lengths) {
                 counts.add(u64::from(length));
+            }
+        }
+        for (counts, tokens) in self
+            .tokens
+            .iter_mut()
+            .zip(measure.tokens.unwrap_or_default())
+        {
+            if measure.tokens.is_some() {
+                counts.add(u64::from(tokens));
             }
         }
         if let Some(words) = measure.words {
@@ -356,14 +373,17 @@ impl Measures {
 
     fn composition(&self, rows: &Rows, seed: u64) -> Composition {
         let names = ["prompt", "chosen", "rejected"];
-        let lengths = names
-            .iter()
-            .zip(&self.lengths)
-            .map(|(name, counts)| Lengths {
+        let lengths = |unit: &str, counts: &[Counts; 3]| -> Vec<Lengths> {
+            let each = names.iter().zip(counts).map(|(name, counts)| Lengths {
                 text: (*name).to_owned(),
-                unit: "characters".to_owned(),
+                unit: unit.to_owned(),
                 distribution: counts.distribution(),
             });
+            each.filter(|lengths| lengths.distribution.count > 0)
+                .collect()
+        };
+        let mut all_lengths = lengths("characters", &self.lengths);
+        all_lengths.extend(lengths("tokens", &self.tokens));
         let languages = (self.languages_of > 0).then(|| {
             let [prompts, chosen, rejected] = [0, 1, 2].map(|text| {
                 let counts: &Vec<(&str, u64)> = &self.languages[text];
@@ -386,7 +406,7 @@ impl Measures {
             .filter(|(_, rows)| *rows > 0);
         Composition {
             rows: self.rows,
-            lengths: lengths.collect(),
+            lengths: all_lengths,
             turns: Some(self.turns.distribution()),
             sources,
             more_sources,

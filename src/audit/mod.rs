@@ -27,6 +27,7 @@ pub mod checks;
 pub mod composition;
 pub mod duplication;
 mod finding;
+pub mod gate;
 pub mod graph;
 mod intervals;
 mod measure;
@@ -84,6 +85,9 @@ pub struct Audit {
     pub sample: Option<Sample>,
     /// What was found: most serious first, then by area and name.
     pub findings: Vec<Finding>,
+    /// How it did at its gate, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<gate::GateResult>,
     /// How much repeats, by source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplication: Option<duplication::Duplication>,
@@ -170,15 +174,13 @@ pub fn audit(
     }
     progress.begin("checking", None, "checks");
     let mut findings = checks::findings(source, &scanned, &others, options, &mut timings)?;
-    let described = timings.of("shortcuts, composition and votes", || {
+    let mut described = timings.of("shortcuts, composition and votes", || {
         scanned.describe(options.seed)
     });
-    findings.extend(described.findings);
+    findings.append(&mut described.findings);
+    described.composition.personal_data = measure::personal_data(&findings);
     progress.end();
-    findings.sort_by(|a, b| {
-        let key = |f: &Finding| (std::cmp::Reverse(f.level), f.area);
-        key(a).cmp(&key(b)).then_with(|| a.check.cmp(&b.check))
-    });
+    sort(&mut findings);
     let rows = scanned.rows.len() as u64;
     let mut unusable = BTreeMap::new();
     for reason in scanned.rows.facts().iter().filter_map(|f| f.unusable) {
@@ -199,6 +201,7 @@ pub fn audit(
             of: source.rows(),
         }),
         findings,
+        gate: None,
         duplication: None,
         shortcuts: Some(described.shortcuts),
         agreement: described.agreement,
@@ -206,6 +209,21 @@ pub fn audit(
         settings: options.clone(),
         timings: timings.0,
     })
+}
+
+impl Audit {
+    /// Puts findings in their order, after levels have changed.
+    fn sort_findings(&mut self) {
+        sort(&mut self.findings);
+    }
+}
+
+/// Most serious first, then by area and name.
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| {
+        let key = |f: &Finding| (std::cmp::Reverse(f.level), f.area);
+        key(a).cmp(&key(b)).then_with(|| a.check.cmp(&b.check))
+    });
 }
 
 fn files(source: &PairSource) -> Vec<AuditedFile> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rayon::prelude::ParallelSliceMut;
 
 use crate::pairs::{
-    BatchRows, ContentId, Orientation, PairId, PairSource, PairText, RowAt, ShapeKind,
+    BatchRows, ContentId, Orientation, PairId, PairSource, PairText, RowAt, Shape, ShapeKind,
     UnusableReason,
 };
 use crate::tokens::PairTokens;
@@ -207,7 +207,7 @@ pub struct RowView<'a> {
     pub tokens: Option<PairTokens>,
     /// Further columns of the row: source, scores, votes.
     pub extra: &'a ExtraCells,
-    pub(super) kind: ShapeKind,
+    pub(super) shape: &'a Shape,
     pub(super) rows: &'a BatchRows,
     /// Its number in its batch.
     pub(super) row: usize,
@@ -245,7 +245,13 @@ impl<'a> RowView<'a> {
     /// Whether the sides hold nothing but the response.
     #[must_use]
     pub fn has_prompt_apart(&self) -> bool {
-        self.kind == ShapeKind::Strings
+        self.shape.kind == ShapeKind::Strings
+    }
+
+    /// What the label or the scores of the row say, as text; `None` where there is none.
+    #[must_use]
+    pub fn label(&self) -> Option<&'a str> {
+        self.text_of(super::scan::label_column(self.shape)?)
     }
 
     /// A further column's value as text; `None` where it is null or not there.

@@ -12,14 +12,14 @@ use arrow::array::{Array, Float64Array, LargeStringArray};
 use rayon::prelude::*;
 
 use super::checks::labels::scores::{ScoreColumns, Scores};
-use super::checks::{Hit, ROW_CHECKS};
+use super::checks::{Hit, Needs, ROW_CHECKS};
 use super::measure::{Described, Measures, Plan, RowMeasure};
 use super::rows::{RowFacts, RowView, Rows, Sides};
 use super::tally::Tally;
 use super::text::{hash, loose};
 use super::{AuditError, AuditOptions, Finding, Timings};
 use crate::pairs::id::normalise;
-use crate::pairs::{BatchRows, PairBatch, PairSource, PairText};
+use crate::pairs::{BatchRows, PairBatch, PairSource, PairText, Shape, Sides as ShapeSides};
 use crate::progress::Progress;
 use crate::tokens::TokenMeasure;
 
@@ -41,6 +41,8 @@ pub struct Scanned {
     plan: Plan,
     /// Whether a tokenizer was there.
     has_tokens: bool,
+    /// Whether a column tells the sides apart.
+    has_label: bool,
 }
 
 impl Scanned {
@@ -48,7 +50,11 @@ impl Scanned {
     #[must_use]
     pub fn row_findings(&self) -> Vec<Finding> {
         (ROW_CHECKS.iter().zip(&self.gathered.tallies))
-            .filter(|(check, _)| !check.needs_tokens || self.has_tokens)
+            .filter(|(check, _)| match check.needs {
+                Needs::Texts => true,
+                Needs::Tokens => self.has_tokens,
+                Needs::Label => self.has_label,
+            })
             .map(|(check, tally)| tally.finding(check, &self.rows))
             .collect()
     }
@@ -218,6 +224,15 @@ impl ExtraCells {
     }
 }
 
+/// The column that tells which side is preferred, where sides are not named so.
+pub(super) fn label_column(shape: &Shape) -> Option<&str> {
+    match &shape.sides {
+        ShapeSides::Named { .. } => None,
+        ShapeSides::Winner { winner, .. } => Some(&winner.column),
+        ShapeSides::Scored { scores, .. } => Some(&scores.column),
+    }
+}
+
 /// The column that names a pair's source: the user's, or `source` where the pair does not use it.
 fn source_column(
     source: &PairSource,
@@ -272,6 +287,8 @@ fn pass(
     let looker = Looker::new(source, options, depth)?;
     let mut extra: Vec<String> = source_column.iter().cloned().collect();
     extra.extend(looker.plan.columns().iter().cloned());
+    // of lists there is no text
+    extra.extend(label_column(source.shape()).map(str::to_owned));
     extra.extend(looker.scores.columns().map(str::to_owned));
     let columns: Vec<&str> = (source.shape().columns())
         .chain(extra.iter().map(String::as_str))
@@ -338,6 +355,7 @@ fn pass(
         rows,
         gathered,
         has_tokens: looker.tokens.is_some(),
+        has_label: label_column(source.shape()).is_some(),
         plan: looker.plan,
     })
 }
@@ -462,7 +480,7 @@ impl<'a> Looker<'a> {
             is_null: self.nulls(batch, row),
             tokens,
             extra,
-            kind: self.source.shape().kind,
+            shape: self.source.shape(),
             rows,
             row,
             whole: OnceCell::new(),

@@ -133,6 +133,11 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<crate::pairs::PairsError>() {
             return error.hint().map(str::to_owned);
         }
+        if let Some(error) = cause.downcast_ref::<crate::audit::gate::GateError>()
+            && error.hint().is_some()
+        {
+            return error.hint().map(str::to_owned);
+        }
         if let Some(error) = cause.downcast_ref::<crate::graph::GraphError>() {
             return error.hint().map(str::to_owned);
         }

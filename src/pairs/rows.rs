@@ -278,16 +278,15 @@ impl BatchRows {
     }
 
     /// Prompt and responses of a row wherever it can be split into them: they may be empty or
-    /// the same.
+    /// the same, and the label may prefer neither.
     ///
     /// # Errors
-    /// Any [`UnusableReason`] but those two.
+    /// What keeps the row from being split.
     ///
     /// # Panics
     /// If `row` is not below [`len`](Self::len).
     pub fn texts(&self, row: usize) -> Result<PairText<'_>, UnusableReason> {
-        let (split, undecided) = self.split(row);
-        undecided.map_or(split, Err)
+        self.split(row).0
     }
 
     /// The texts of a row, and why its label decides nothing if it does not.

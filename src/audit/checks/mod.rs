@@ -31,6 +31,11 @@ pub const CHECKS: &[&Check] = &[
     &structure::different_turn_counts::CHECK,
     &structure::truncated_response::CHECK,
     &structure::length_ratio::CHECK,
+    &labels::undecided::TIED,
+    &labels::undecided::MISSING,
+    &labels::undecided::UNKNOWN,
+    &labels::undecided::MISMATCHED,
+    &labels::undecided::ONE,
     &labels::identical_responses::CHECK,
     &labels::identical_after_normalisation::CHECK,
     &labels::identical_after_truncation::CHECK,
@@ -87,6 +92,11 @@ pub const ROW_CHECKS: &[RowCheck] = &[
     structure::different_turn_counts::ROWS,
     structure::truncated_response::ROWS,
     structure::length_ratio::ROWS,
+    labels::undecided::ROWS[0],
+    labels::undecided::ROWS[1],
+    labels::undecided::ROWS[2],
+    labels::undecided::ROWS[3],
+    labels::undecided::ROWS[4],
     labels::identical_responses::ROWS,
     labels::identical_after_normalisation::ROWS,
     labels::identical_after_truncation::ROWS,
@@ -110,10 +120,21 @@ pub struct RowCheck {
     pub says: &'static str,
     /// What its hits are counted by, each a figure; at most 32.
     pub kinds: &'static [&'static str],
-    /// Whether it runs only where a tokenizer is given.
-    pub needs_tokens: bool,
+    /// Without what it cannot run.
+    pub needs: Needs,
     /// Looks at a row; called in parallel.
     pub look: fn(&RowView<'_>) -> Option<Hit>,
+}
+
+/// Without what a check cannot run; it then gives no finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing but the texts.
+    Texts,
+    /// A tokenizer and a length.
+    Tokens,
+    /// A label or scores that say which of the responses is preferred.
+    Label,
 }
 
 /// Out of what hits are counted.

@@ -9,6 +9,8 @@ const MIN_LETTERS: usize = 30;
 /// A text of which this share are common English words is English, whatever the detector says:
 /// short texts with names or code mislead trigrams, but not this.
 const ENGLISH: f64 = 0.2;
+/// Fewer words a line are a list.
+const WORDS_A_LINE: usize = 4;
 /// Words that make up about 30% of English prose.
 const COMMON: [&str; 40] = [
     "the", "of", "and", "to", "in", "a", "is", "that", "for", "it", "you", "i", "on", "with", "as",
@@ -56,19 +58,13 @@ pub fn language_of(text: &str) -> Option<Language> {
     if f64::from(common) >= ENGLISH * f64::from(words) && words >= 5 {
         return Some(Language(Lang::Eng));
     }
+    // lists of names and terms have no grammar to tell a language by
+    let lines = text.lines().filter(|line| !line.trim().is_empty()).count();
+    if wide == 0 && (words as usize) < WORDS_A_LINE * lines {
+        return None;
+    }
     let found = whatlang::detect(text)?;
     found.is_reliable().then(|| Language(found.lang()))
-}
-
-/// The last human message of a prompt: of a transcript what stands behind its last `Human:`.
-#[must_use]
-pub fn last_question(prompt: &str) -> &str {
-    let start = prompt
-        .rfind("\n\nHuman:")
-        .map_or(0, |at| at + "\n\nHuman:".len());
-    let question = &prompt[start..];
-    let end = question.rfind("\n\nAssistant:").unwrap_or(question.len());
-    question[..end].trim()
 }
 
 #[cfg(test)]
@@ -103,18 +99,15 @@ mod tests {
                 "Столица Франции — Париж, очень красивый город на Сене.",
                 Some("Russian"),
             ),
+            (
+                "1. Truthfully\n2. Honestly\n3. Genuinely\n4. Faithfully\n5. Candidly",
+                None,
+            ),
             ("ok", None),
             ("12 + 30 = 42", None),
             ("", None),
         ] {
             assert_eq!(name(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn the_last_question_is_cut_from_a_transcript() {
-        let prompt = "\n\nHuman: one\n\nAssistant: two\n\nHuman: three?\n\nAssistant:";
-        assert_eq!(last_question(prompt), "three?");
-        assert_eq!(last_question("plain"), "plain");
     }
 }

@@ -1,5 +1,6 @@
 //! What a dataset is made of: lengths, turns, languages, sources, topics, personal data.
 
+pub mod conversation;
 pub mod distribution;
 pub mod language;
 pub mod script;

@@ -126,7 +126,8 @@ fn script_of(c: char) -> u32 {
     if (0x4E00..=0x9FFF).contains(&code) {
         return 1 << 14;
     }
-    if (0x2000..=0x2BFF).contains(&code) {
+    // punctuation, symbols, small and raised letters of formulas
+    if (0x2000..=0x2BFF).contains(&code) || (0x1D2C..=0x1DBF).contains(&code) {
         return 0;
     }
     let block = BLOCKS.partition_point(|&(_, last, _)| last < code);
@@ -177,7 +178,7 @@ mod tests {
         assert_eq!(of("Привет мир"), ["Cyrillic"]);
         assert_eq!(of("नमस्ते"), ["Devanagari"]);
         assert_eq!(of("αβγ"), ["Greek"]);
-        assert_eq!(of("2πr, µm, “quotes” – 😀。！１２"), ["Latin"]);
+        assert_eq!(of("2πr, µm, xᵏ, “quotes” – 😀。！１２"), ["Latin"]);
         assert_eq!(of("ᚠᚢᚦ"), ["other"]);
         assert!(of("123 !? 。，").is_empty() && of("").is_empty());
         assert_eq!(scripts("ａｂｃ"), LATIN);

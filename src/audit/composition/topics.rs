@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rand::RngExt;
 
-use super::language::last_question;
+use super::conversation::human_messages;
 use super::{Topic, Topics};
 use crate::tags::stats::seeded_rng;
 
@@ -39,6 +39,9 @@ very want was wasn way we well were weren what whats when where whether which wh
 work would wouldn write yes yet you your yours yourself yourselves following help human assistant user system gpt \
 answer example explain describe provide create instruction input output text sentence word words";
 
+/// Characters that make up the grammar of Chinese and Japanese sentences.
+const FUNCTION: &str = "的了是在我你您他她它这那有和就不也吗呢吧啊与及或为以个一们请问什么怎如何哪对于中下上来去会能可到被把让给从要想说做用其所何にのはをがでとてたるいすまかしれ";
+
 /// Collects the prompts of a sample.
 #[derive(Debug, Clone, Default)]
 pub struct TopicSample {
@@ -54,19 +57,21 @@ pub fn words_of(prompt: &str) -> Vec<Box<str>> {
     }
     let mut seen = HashSet::new();
     let mut words = Vec::new();
-    let question = last_question(prompt);
-    let question = &question[..question.floor_char_boundary(4000)];
     STOP.with(|stop| {
-        for run in question
-            .split(|c: char| !c.is_alphabetic())
-            .filter(|run| !run.is_empty())
-        {
+        let messages = human_messages(prompt);
+        let runs = messages.iter().flat_map(|message| {
+            let message = &message[..message.floor_char_boundary(4000)];
+            message.split(|c: char| !c.is_alphabetic())
+        });
+        for run in runs.filter(|run| !run.is_empty()) {
             let is_wide = |c: char| u32::from(c) >= 0x2E80;
             if run.contains(is_wide) {
                 // no spaces between words: two characters are about one
                 let letters: Vec<char> = run.chars().collect();
                 for two in letters.windows(2) {
-                    keep(two.iter().collect(), &mut seen, &mut words);
+                    if two.iter().all(|&c| is_wide(c) && !FUNCTION.contains(c)) {
+                        keep(two.iter().collect(), &mut seen, &mut words);
+                    }
                 }
             } else if (3..=30).contains(&run.chars().count()) {
                 let word = run.to_lowercase();
@@ -149,7 +154,9 @@ impl TopicSample {
                 })
                 .collect();
             let length = weights.iter().map(|(_, w)| w * w).sum::<f64>().sqrt();
-            weights.iter_mut().for_each(|(_, w)| *w /= length);
+            for (_, weight) in &mut weights {
+                *weight /= length;
+            }
             weights.sort_unstable_by_key(|(word, _)| *word);
             weights
         };
@@ -174,9 +181,9 @@ fn cluster(prompts: &[&Weights], words: usize, groups: usize, seed: u64) -> (f64
     let mut rng = seeded_rng(seed);
     let dense = |prompt: &Weights| {
         let mut centre = vec![0.0; words];
-        prompt
-            .iter()
-            .for_each(|&(word, weight)| centre[word] = weight);
+        for &(word, weight) in prompt {
+            centre[word] = weight;
+        }
         centre
     };
     let mut centres = vec![dense(prompts[rng.random_range(0..prompts.len())])];
@@ -222,7 +229,9 @@ fn cluster(prompts: &[&Weights], words: usize, groups: usize, seed: u64) -> (f64
             }
             let length = sum.iter().map(|w| w * w).sum::<f64>().sqrt();
             if length > 0.0 {
-                sum.iter_mut().for_each(|w| *w /= length);
+                for weight in &mut sum {
+                    *weight /= length;
+                }
                 *centre = sum;
             }
         }

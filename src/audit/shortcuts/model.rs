@@ -243,8 +243,8 @@ impl Logistic {
                 }
             }
         }
-        for i in 0..N {
-            hessian[i][i] += RIDGE;
+        for (i, row) in hessian.iter_mut().enumerate() {
+            row[i] += RIDGE;
         }
         (gradient, hessian)
     }

@@ -185,3 +185,70 @@ impl ShortcutSums {
         .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(by: f32) -> Difference {
+        let mut difference = Difference::default();
+        difference.by[0] = by;
+        difference
+    }
+
+    #[test]
+    fn effects_are_means_over_deviations() {
+        let mut sums = ShortcutSums::default();
+        for by in [1.0, 2.0, -1.0, 0.0, 3.0, 0.5] {
+            sums.add(&difference(by), [2, 1], None);
+        }
+        let effect = sums.effects().swap_remove(0);
+        assert_eq!(
+            (effect.pairs, effect.differ, effect.chosen_has_more),
+            (6, 5, 4)
+        );
+        // d = np.array([1, 2, -1, 0, 3, .5]); d.mean() / d.std(ddof=1)
+        assert!((effect.effect - 0.641_533_027_871_784_8).abs() < 1e-12);
+        // 1.959964 * sqrt(1 / 6 + effect ** 2 / 12)
+        let half = effect.effect_interval[1] - effect.effect;
+        assert!((half - 0.878_631_805_879_967_6).abs() < 1e-9, "{half}");
+        assert!(!effect.found);
+        let language = sums.effects().swap_remove(OTHER_LANGUAGE);
+        assert_eq!(language.pairs, 0);
+    }
+
+    #[test]
+    fn a_preference_is_found_if_it_is_large_and_sure() {
+        let of = |wins: u64, losses: u64| {
+            let mut sums = ShortcutSums::default();
+            (0..wins).for_each(|_| sums.add(&difference(1.0), [2, 1], None));
+            (0..losses).for_each(|_| sums.add(&difference(-1.0), [1, 2], None));
+            sums.effects()[0].found
+        };
+        assert!(of(700, 300) && of(300, 700));
+        // 0.56 of 1,000 could be 0.51, and 0.53 of 100,000 is small
+        assert!(!of(560, 440) && !of(53_000, 47_000));
+        // too few to say
+        assert!(!of(20, 0));
+    }
+
+    #[test]
+    fn sources_and_lengths_are_told_apart() {
+        let mut sums = ShortcutSums::default();
+        for i in 0..10 {
+            sums.add(&difference(1.0), [30, 10], Some(u32::from(i < 3)));
+        }
+        sums.add(&difference(-1.0), [0, 400], Some(0));
+        sums.add(&difference(0.0), [7, 7], None);
+        let names = ["a".to_owned(), "b".to_owned()];
+        let (sources, left) = sums.by_source(&names);
+        assert_eq!(left, 0);
+        assert_eq!((&*sources[0].source, sources[0].pairs), ("a", 8));
+        assert_eq!((&*sources[1].source, sources[1].pairs), ("b", 3));
+        let bins = sums.by_length_ratio();
+        assert_eq!((bins[5].pairs, bins[5].longer_chosen), (10, 10));
+        assert_eq!((bins[6].pairs, bins[6].longer_chosen), (1, 0));
+        assert_eq!(bins.iter().map(|b| b.pairs).sum::<u64>(), 11);
+        assert!(bins[6].to.is_none());
+    }
+}

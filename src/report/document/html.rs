@@ -2,7 +2,7 @@
 
 use super::{Block, Cell, Document, Note, Plot, Table, Tile, Tone};
 use crate::report::ReportError;
-use crate::report::html::escape::line;
+use crate::report::html::escape::{line, sentence};
 use crate::report::html::{CELL, ROWS, shell};
 use crate::report::plots::Drawing;
 use crate::report::text::{count, put};
@@ -17,10 +17,10 @@ pub(super) fn page(document: &Document) -> Result<String, ReportError> {
         body,
         "<section><div class=\"verdict {}\"><p class=\"headline\">{}</p>",
         document.tone.as_str(),
-        line(&document.headline, PARAGRAPH)
+        sentence(&document.headline, PARAGRAPH)
     );
     if !document.outcome.is_empty() {
-        put!(body, "<p>{}</p>", line(&document.outcome, PARAGRAPH));
+        put!(body, "<p>{}</p>", sentence(&document.outcome, PARAGRAPH));
     }
     body.push_str("</div>");
     if !document.tiles.is_empty() {
@@ -64,7 +64,7 @@ fn one_tile(out: &mut String, tile: &Tile) {
         tile.tone.as_str(),
         line(&tile.name, CELL),
         line(&tile.value, CELL),
-        line(&tile.note, CELL)
+        sentence(&tile.note, CELL)
     );
 }
 
@@ -82,7 +82,7 @@ fn blocks(out: &mut String, blocks: &[Block]) -> Result<(), ReportError> {
             figures = plot;
         }
         match block {
-            Block::Text(text) => put!(out, "<p>{}</p>", line(text, PARAGRAPH)),
+            Block::Text(text) => put!(out, "<p>{}</p>", sentence(text, PARAGRAPH)),
             Block::Note(note) => one_note(out, note)?,
             Block::Table(table) => one_table(out, table),
             Block::Plot(plot) => one_plot(out, plot)?,
@@ -114,10 +114,10 @@ fn one_note(out: &mut String, note: &Note) -> Result<(), ReportError> {
         put!(
             out,
             "<span class=\"aside\">{}</span> ",
-            line(&note.aside, CELL)
+            sentence(&note.aside, CELL)
         );
     }
-    put!(out, "</p><p>{}</p>", line(&note.text, PARAGRAPH));
+    put!(out, "</p><p>{}</p>", sentence(&note.text, PARAGRAPH));
     blocks(out, &note.blocks)?;
     out.push_str("</div>");
     Ok(())
@@ -159,10 +159,10 @@ fn one_table(out: &mut String, table: &Table) {
 }
 
 fn one_cell(cell: &Cell) -> String {
-    let mut shown = line(&cell.text, CELL);
-    if cell.code && !cell.text.is_empty() {
-        shown = format!("<code>{shown}</code>");
-    }
+    let shown = match (cell.code, cell.text.is_empty()) {
+        (true, false) => format!("<code>{}</code>", line(&cell.text, CELL)),
+        _ => sentence(&cell.text, CELL),
+    };
     match cell.tone {
         Tone::Plain => shown,
         tone => format!("<span class=\"chip {}\">{shown}</span>", tone.as_str()),

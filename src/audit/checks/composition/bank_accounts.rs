@@ -1,7 +1,7 @@
 //! `bank-accounts`: texts hold international bank account numbers.
 
 use super::personal::{self, KINDS, at, before, digit_runs};
-use crate::audit::checks::{Of, RowCheck};
+use crate::audit::checks::{Needs, Of, RowCheck};
 use crate::audit::{Area, Check, Level};
 
 /// Texts hold international bank account numbers.
@@ -21,7 +21,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold an international bank account number",
     kinds: KINDS,
-    needs_tokens: false,
+    needs: Needs::Texts,
     look: |row| personal::look(row, find),
 };
 

@@ -1,7 +1,7 @@
 //! `card-numbers`: texts hold payment card numbers.
 
 use super::personal::{self, KINDS, at, before, digit_runs};
-use crate::audit::checks::{Of, RowCheck};
+use crate::audit::checks::{Needs, Of, RowCheck};
 use crate::audit::{Area, Check, Level};
 
 /// Texts hold payment card numbers.
@@ -21,7 +21,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold a payment card number",
     kinds: KINDS,
-    needs_tokens: false,
+    needs: Needs::Texts,
     look: |row| personal::look(row, find),
 };
 
@@ -68,7 +68,7 @@ fn find(text: &str) -> Option<&str> {
             [all @ .., last] => all.iter().all(|&g| g == 4) && *last <= 4,
             [] => false,
         };
-        let is_one = !runs_on && printed && n >= 13 && issued(&digits[..n]) && luhn(&digits[..n]);
+        let is_one = !runs_on && printed && n >= 14 && issued(&digits[..n]) && luhn(&digits[..n]);
         is_one.then(|| &text[start..end])
     })
 }
@@ -82,12 +82,11 @@ fn issued(digits: &[u8]) -> bool {
         .iter()
         .fold(0, |sum: u32, &d| sum * 10 + u32::from(d));
     let lengths: &[usize] = match prefix {
-        4000..=4999 => &[13, 16, 19],
+        4000..=4999 => &[16, 19],
         5100..=5599 | 2221..=2720 => &[16],
         3400..=3499 | 3700..=3799 => &[15],
         3000..=3059 | 3600..=3699 | 3800..=3999 => &[14],
-        3528..=3589 | 6011 | 6440..=6599 => &[16, 17, 18, 19],
-        6200..=6299 => &[16, 17, 18, 19],
+        3528..=3589 | 6011 | 6200..=6299 | 6440..=6599 => &[16, 17, 18, 19],
         _ => &[],
     };
     lengths.contains(&digits.len())
@@ -104,7 +103,7 @@ fn luhn(digits: &[u8]) -> bool {
             doubled / 10 + doubled % 10
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use memchr::memchr_iter;
 
 use super::personal::{self, KINDS, at, before};
-use crate::audit::checks::{Of, RowCheck};
+use crate::audit::checks::{Needs, Of, RowCheck};
 use crate::audit::{Area, Check, Level};
 
 /// Texts hold e-mail addresses.
@@ -23,7 +23,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold an e-mail address",
     kinds: KINDS,
-    needs_tokens: false,
+    needs: Needs::Texts,
     look: |row| personal::look(row, find),
 };
 

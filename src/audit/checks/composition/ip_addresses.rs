@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use memchr::memchr_iter;
 
 use super::personal::{self, KINDS, at, before, digit_runs};
-use crate::audit::checks::{Of, RowCheck};
+use crate::audit::checks::{Needs, Of, RowCheck};
 use crate::audit::{Area, Check, Level};
 
 /// Texts hold public internet addresses.
@@ -25,7 +25,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold a public internet address",
     kinds: KINDS,
-    needs_tokens: false,
+    needs: Needs::Texts,
     look: |row| personal::look(row, find),
 };
 

@@ -1,6 +1,6 @@
 //! `non-latin-text`: texts hold letters of other scripts.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::composition::script::{CJK, NON_LATIN, names, scripts};
 use crate::audit::rows::RowView;
 use crate::audit::{Area, Check, Level};
@@ -22,7 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold letters of another script than Latin",
     kinds: &["rows with Chinese, Japanese or Korean letters"],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

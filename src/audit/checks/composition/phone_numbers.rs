@@ -1,7 +1,7 @@
 //! `phone-numbers`: texts hold telephone numbers.
 
 use super::personal::{self, KINDS, at, before, digit_runs};
-use crate::audit::checks::{Of, RowCheck};
+use crate::audit::checks::{Needs, Of, RowCheck};
 use crate::audit::{Area, Check, Level};
 
 /// Texts hold telephone numbers.
@@ -21,7 +21,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold a telephone number",
     kinds: KINDS,
-    needs_tokens: false,
+    needs: Needs::Texts,
     look: |row| personal::look(row, find),
 };
 
@@ -51,7 +51,9 @@ fn find(text: &str) -> Option<&str> {
         }
         // an area code in parentheses, a plus
         let mut start = digits;
-        if before(bytes, start) == b'(' {
+        if before(bytes, start) == b'('
+            && memchr::memchr(b')', &bytes[digits..bytes.len().min(digits + 5)]).is_some()
+        {
             start -= 1;
         }
         let plus = before(bytes, start) == b'+';
@@ -67,8 +69,9 @@ fn find(text: &str) -> Option<&str> {
         let groups = number.groups();
         let total: usize = groups.iter().sum();
         let is_one = if plus {
-            // ITU-T E.164: at most 15 digits; shorter than 8 is more likely arithmetic
-            (8..=15).contains(&total) && bytes[digits] != b'0'
+            // ITU-T E.164: at most 15 digits, in use at most 13; shorter than 8 is more likely arithmetic
+            let most = if groups.len() > 1 { 15 } else { 13 };
+            (8..=most).contains(&total) && bytes[digits] != b'0'
         } else {
             north_american(bytes, digits, &number)
                 || ((7..=15).contains(&total) && announced(&text[..start]))
@@ -148,12 +151,11 @@ fn north_american(bytes: &[u8], start: usize, number: &Number) -> bool {
         _ => return false,
     };
     let [first, second] = [number.separators[skipped], number.separators[skipped + 1]];
-    let joined = match (first, second) {
-        (b')', b'-' | b' ' | b'.') => true,
-        // digits between spaces may be any list of numbers
-        (b'-', b'-') | (b'.', b'.') | (b' ', b'-') => true,
-        _ => false,
-    };
+    // digits between spaces may be any list of numbers
+    let joined = matches!(
+        (first, second),
+        (b')', b'-' | b' ' | b'.') | (b'-' | b' ', b'-') | (b'.', b'.')
+    );
     let exchange = bytes[area + 3..].iter().position(u8::is_ascii_digit);
     let exchange = area + 3 + exchange.unwrap_or(0);
     joined && (b'2'..=b'9').contains(&bytes[area]) && (b'2'..=b'9').contains(&bytes[exchange])
@@ -195,6 +197,7 @@ mod tests {
             ("415.555.2671", "415.555.2671"),
             ("phone: 020 7946 0958", "020 7946 0958"),
             ("My mobile number is 07700900123", "07700900123"),
+            ("free (800-227-5453).", "800-227-5453"),
             ("手机号码：13800138000。", "13800138000"),
         ] {
             assert_eq!(find(text), Some(number), "{text}");
@@ -218,6 +221,7 @@ mod tests {
             "12:30",
             "the number 123456789",
             "5551234567",
+            "+960397912423686",
             "115-555-2671",
             "A415-555-2671",
             "phone 12",

@@ -43,11 +43,15 @@ const SLIGHT: f64 = 0.2;
 /// What the votes say; `against` are the rows that the majority contradicts.
 #[must_use]
 pub fn findings(agreement: &Agreement, against: &[(u32, Counts)], rows: &Rows) -> Vec<Finding> {
-    vec![
-        disagree(agreement),
-        against_majority(agreement, against, rows),
-        contrarians(agreement),
-    ]
+    let mut findings = Vec::new();
+    if agreement.items_with_two > 0 {
+        findings.push(disagree(agreement));
+    }
+    findings.push(against_majority(agreement, against, rows));
+    if agreement.judged_annotators > 0 {
+        findings.push(contrarians(agreement));
+    }
+    findings
 }
 
 fn disagree(agreement: &Agreement) -> Finding {

@@ -1,6 +1,6 @@
 //! The sides differ only in case, white space or punctuation.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::text::excerpt;
 use crate::audit::{Area, Check, Level};
@@ -22,7 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have sides that differ only in case, white space or punctuation",
     kinds: &["in white space alone", "in case or punctuation"],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

@@ -1,6 +1,6 @@
 //! A model reads the same tokens on both sides.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::{Area, Check, Level};
 
@@ -21,7 +21,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "are the same tokens on both sides at the given length",
     kinds: &["cut by the length", "not cut: no token differs"],
-    needs_tokens: true,
+    needs: Needs::Tokens,
     look,
 };
 

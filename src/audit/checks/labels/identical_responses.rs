@@ -1,6 +1,6 @@
 //! Both sides are the same text.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::text::excerpt;
 use crate::audit::{Area, Check, Level};
@@ -22,7 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have the same text on both sides",
     kinds: &[],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

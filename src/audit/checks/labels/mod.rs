@@ -6,3 +6,4 @@ pub mod identical_after_normalisation;
 pub mod identical_after_truncation;
 pub mod identical_responses;
 pub mod scores;
+pub mod undecided;

@@ -215,11 +215,11 @@ impl Scores {
         }
     }
 
-    /// The findings; none where there is no such column.
+    /// The findings; none where there is no such column, or no number in it.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
     pub fn findings(&self, rows: &Rows) -> Vec<Finding> {
-        if self.columns.is_empty() {
+        if self.scored == 0 {
             return Vec::new();
         }
         let (pairs, scored) = (self.pairs, self.scored);

@@ -1,6 +1,6 @@
 //! A side is no conversation that ends in a response.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::text::excerpt;
 use crate::audit::{Area, Check, Level};
@@ -23,7 +23,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have a side without a response at its end",
     kinds: &[],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

@@ -1,6 +1,6 @@
 //! A text holds control characters.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::text::around;
 use crate::audit::{Area, Check, Level};
@@ -22,7 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have control characters in a text",
     kinds: &["prompt", "chosen", "rejected"],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

@@ -1,6 +1,6 @@
 //! The sides answer different prompts.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::text::around;
 use crate::audit::{Area, Check, Level};
@@ -23,7 +23,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have sides that answer different prompts",
     kinds: &[],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

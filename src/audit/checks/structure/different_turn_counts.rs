@@ -1,7 +1,7 @@
 //! The sides have different numbers of turns.
 
 use super::turns;
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::{Area, Check, Level};
 
@@ -22,7 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have sides with different numbers of turns",
     kinds: &[],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

@@ -1,7 +1,7 @@
 //! There is nothing to answer.
 
 use super::turns;
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::{Area, Check, Level};
 
@@ -22,7 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have an empty prompt, or an empty last message",
     kinds: &["no prompt at all", "last message is empty"],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

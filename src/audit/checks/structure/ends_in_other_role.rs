@@ -1,7 +1,7 @@
 //! A response is followed by the other role's turn.
 
 use super::turns;
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::text::excerpt;
 use crate::audit::{Area, Check, Level};
@@ -23,7 +23,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have a side that ends in a human turn",
     kinds: &["chosen", "rejected"],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

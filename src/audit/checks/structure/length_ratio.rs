@@ -1,6 +1,6 @@
 //! One response is many times as long as the other.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::{Area, Check, Level};
 
@@ -24,7 +24,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have one response over five times as long as the other",
     kinds: &["chosen is the longer one", "rejected is the longer one"],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

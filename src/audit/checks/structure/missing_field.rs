@@ -1,6 +1,6 @@
 //! A column of the pair is null.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::{Area, Check, Level};
 use crate::pairs::UnusableReason;
@@ -27,7 +27,7 @@ pub const ROWS: RowCheck = RowCheck {
         "rejected is null",
         "inside a turn",
     ],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

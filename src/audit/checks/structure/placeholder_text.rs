@@ -1,6 +1,6 @@
 //! A text stands for a missing value.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::{Area, Check, Level};
 
@@ -21,7 +21,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have a text that stands for a missing value",
     kinds: &["prompt", "chosen", "rejected"],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

@@ -1,7 +1,7 @@
 //! One role speaks twice in a row.
 
 use super::turns;
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::{Area, Check, Level};
 
@@ -22,7 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have a prompt where one role speaks twice in a row",
     kinds: &["human", "assistant"],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

@@ -1,7 +1,7 @@
 //! A response holds a speaker's marker as text.
 
 use super::turns;
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::text::around;
 use crate::audit::{Area, Check, Level};
@@ -23,7 +23,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have a speaker's marker left in a response",
     kinds: &["of a human", "of the assistant"],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

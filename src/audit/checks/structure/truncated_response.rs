@@ -4,7 +4,7 @@
 //! ends that no finished text has are counted. A short text without a full stop, a heading, a list item, a
 //! signature or a line of code is a finished text.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::{Area, Check, Level};
 
@@ -32,7 +32,7 @@ pub const ROWS: RowCheck = RowCheck {
         "after a word that more must follow",
         "inside a sentence",
     ],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 
@@ -172,6 +172,7 @@ mod tests {
             "Yes",
             "Paris",
             "```python\nprint(1)\n```",
+            "```python\nprint(1)\nThis prints a number.",
             "Dear team, thank you for everything you did this year.\n\nSincerely,\nAnna",
             "Here is what to buy for a week of dinners:\n- apples\n- pears\n- bread and butter",
             "I think you should see a doctor and ask them what they think about it",

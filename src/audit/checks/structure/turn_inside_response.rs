@@ -1,7 +1,7 @@
 //! A response holds a further assistant turn.
 
 use super::turns;
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::text::around;
 use crate::audit::{Area, Check, Level};
@@ -23,7 +23,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "have a further assistant turn inside a response",
     kinds: &["chosen", "rejected"],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 

@@ -1,6 +1,6 @@
 //! A text is a list of turns written out.
 
-use crate::audit::checks::{Hit, Of, RowCheck};
+use crate::audit::checks::{Hit, Needs, Of, RowCheck};
 use crate::audit::rows::RowView;
 use crate::audit::text::excerpt;
 use crate::audit::{Area, Check, Level};
@@ -22,7 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     of: Of::Rows,
     says: "hold a list of turns written out as text",
     kinds: &["prompt", "chosen", "rejected"],
-    needs_tokens: false,
+    needs: Needs::Texts,
     look,
 };
 
