@@ -343,17 +343,18 @@ impl Measures {
     /// What the rows are made of, what labels go with, and what annotators say.
     pub(super) fn describe(&self, rows: &Rows, plan: &Plan, seed: u64) -> Described {
         let (by_source, more_sources) = self.shortcuts.by_source(rows.sources());
+        let (model, composition) =
+            rayon::join(|| model::fit(&self.sample), || self.composition(rows, seed));
         let shortcuts = Shortcuts {
             pairs: self.shortcuts.pairs(),
             effects: self.shortcuts.effects(),
             by_source,
             more_sources,
             by_length_ratio: self.shortcuts.by_length_ratio(),
-            model: model::fit(&self.sample),
+            model,
         };
         let mut findings = effects::findings(&shortcuts);
         findings.extend(predictable_labels::finding(&shortcuts));
-        let composition = self.composition(rows, seed);
         if let Some(languages) = &composition.languages {
             let examples = &self.other_language_examples;
             findings.push(other_language_response::finding(languages, examples, rows));
@@ -437,3 +438,7 @@ fn most_first(counts: impl Iterator<Item = (String, u64)>) -> Vec<Share> {
     shares.sort_by(|a, b| (b.rows, &a.name).cmp(&(a.rows, &b.name)));
     shares
 }
+
+#[cfg(test)]
+#[path = "measure_tests.rs"]
+mod tests;

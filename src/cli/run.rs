@@ -118,6 +118,15 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME|FOLDER", help_heading = "Models")]
     head: Option<String>,
 
+    /// Training artifacts over tokens that train in the second pass, of both models or of a and b; see `artifacts`
+    #[arg(
+        long,
+        value_name = "FOLDER[,FOLDER_B]",
+        value_delimiter = ',',
+        help_heading = "Models"
+    )]
+    artifacts: Vec<String>,
+
     /// Longest text in tokens; default: 192
     #[arg(long, value_name = "TOKENS", help_heading = "Models")]
     max_length_tokens: Option<usize>,
@@ -217,6 +226,21 @@ impl RunArgs {
             set(&mut model.head, &self.head);
         }
         set(&mut config.model_b.backbone, &self.backbone_b);
+        match &self.artifacts[..] {
+            [] => {}
+            [one] => {
+                config.model_a.artifacts.clone_from(one);
+                config.model_b.artifacts.clone_from(one);
+            }
+            [a, b] => {
+                config.model_a.artifacts.clone_from(a);
+                config.model_b.artifacts.clone_from(b);
+            }
+            more => anyhow::bail!(
+                "`--artifacts` names {} folders: expected one, or one for each model",
+                more.len()
+            ),
+        }
         config.tags.basis = self.basis.unwrap_or(config.tags.basis);
         config.tags.fdr = self.fdr.unwrap_or(config.tags.fdr);
         config.tags.max_remove = self.max_remove.unwrap_or(config.tags.max_remove);
@@ -224,17 +248,17 @@ impl RunArgs {
         let tokens = &mut config.tokens;
         tokens.max_length_tokens = self.max_length_tokens.unwrap_or(tokens.max_length_tokens);
         tokens.response_tokens = self.response_tokens.unwrap_or(tokens.response_tokens);
-        let tuning = &mut config.fine_tuning;
         if let Some(train) = &self.train {
-            tuning.train.clone_from(train);
+            config.fine_tuning.train.clone_from(train);
         }
-        let pass = &mut config.second_pass;
         if let Some(epochs) = self.epochs {
-            match tuning.train {
-                Train::Head => pass.epochs = epochs,
-                _ => tuning.epochs = epochs,
+            if config.trains_encoders() {
+                config.fine_tuning.epochs = epochs;
+            } else {
+                config.second_pass.epochs = epochs;
             }
         }
+        let pass = &mut config.second_pass;
         if let Some(exchange) = self.exchange {
             pass.exchange = match exchange {
                 ExchangeArg::PeerReview => Exchange::PeerReview,

@@ -39,7 +39,7 @@ impl TokenMeasure {
     pub fn load(path: &Path, policy: TokenPolicy) -> Result<Self, TokensError> {
         policy.validate()?;
         Ok(Self {
-            tokenizer: super::policy::load(path)?,
+            tokenizer: super::policy::load(path)?.0,
             policy,
         })
     }

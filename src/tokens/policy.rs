@@ -69,16 +69,23 @@ impl TokenPolicy {
     }
 }
 
-/// A `tokenizer.json`, with the truncation and padding that it hard-codes switched off.
-pub(super) fn load(path: &Path) -> Result<Tokenizer, TokensError> {
+/// A `tokenizer.json`, with the truncation and padding that it hard-codes switched off, and the id that
+/// fills rows.
+pub(super) fn load(path: &Path) -> Result<(Tokenizer, u32), TokensError> {
     let failed = |reason: tokenizers::Error| TokensError::Tokenizer {
         path: path.to_owned(),
         reason: reason.to_string(),
     };
     let mut tokenizer = Tokenizer::from_file(path).map_err(failed)?;
     tokenizer.with_truncation(None).map_err(failed)?;
+    let named = || {
+        let mut names = ["[PAD]", "<pad>"].iter();
+        names.find_map(|name| tokenizer.token_to_id(name))
+    };
+    let written = tokenizer.get_padding().map(|padding| padding.pad_id);
+    let padding = written.or_else(named).unwrap_or(0);
     tokenizer.with_padding(None);
-    Ok(tokenizer)
+    Ok((tokenizer, padding))
 }
 
 /// Token ids of a text, without special tokens.
@@ -117,6 +124,7 @@ pub struct TextEncoder {
     policy: TokenPolicy,
     begin: u32,
     separator: u32,
+    padding: u32,
 }
 
 impl TextEncoder {
@@ -126,7 +134,7 @@ impl TextEncoder {
     /// When the file cannot be read, lacks special tokens, or the policy leaves no room.
     pub fn load(path: &Path, policy: TokenPolicy) -> Result<Self, TokensError> {
         policy.validate()?;
-        let tokenizer = load(path)?;
+        let (tokenizer, padding) = load(path)?;
         let special = |names: [&'static str; 2]| {
             names
                 .iter()
@@ -139,9 +147,16 @@ impl TextEncoder {
         Ok(Self {
             begin: special(["[CLS]", "<s>"])?,
             separator: special(["[SEP]", "</s>"])?,
+            padding,
             tokenizer,
             policy,
         })
+    }
+
+    /// The id that fills a row behind its tokens; 0 where the tokenizer says nothing.
+    #[must_use]
+    pub fn padding(&self) -> u32 {
+        self.padding
     }
 
     /// Both sides of a pair as a model reads them: chosen, rejected.

@@ -13,6 +13,7 @@ mod doctor;
 mod errors;
 mod evaluate;
 mod fine_tune;
+mod given;
 mod harness;
 mod hostile;
 mod inject;

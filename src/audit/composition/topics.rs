@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rand::RngExt;
+use rayon::prelude::*;
 
 use super::conversation::human_messages;
 use super::{Topic, Topics};
@@ -22,7 +23,7 @@ const MIN_PROMPTS: usize = 100;
 const WORDS: usize = 80;
 /// Words that are told of a group.
 const TELLING: usize = 5;
-const ROUNDS: usize = 30;
+const ROUNDS: usize = 20;
 const RESTARTS: u64 = 4;
 
 /// Words that say nothing about a topic, from two letters on.
@@ -115,8 +116,13 @@ impl TopicSample {
         if groups < 2 {
             return None;
         }
-        let best = (0..RESTARTS)
+        let starts: Vec<(f64, Vec<usize>)> = (0..RESTARTS)
+            .into_par_iter()
             .map(|restart| cluster(&filled, vocabulary.len(), groups, seed ^ (restart << 32)))
+            .collect();
+        // in order: equal starts give the first, whatever the threads
+        let best = starts
+            .into_iter()
             .reduce(|best, other| if other.0 > best.0 { other } else { best })?;
         let mut topics = name(&best.1, &filled, &vocabulary, groups);
         topics.sort_by(|a, b| (b.prompts, &a.words).cmp(&(a.prompts, &b.words)));

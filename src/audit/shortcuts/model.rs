@@ -1,5 +1,7 @@
 //! A logistic model on differences of features: how far shortcuts alone predict the label.
 
+use rayon::prelude::*;
+
 use super::features::{Difference, FEATURES, N};
 use super::{ShortcutModel, Weight};
 use crate::audit::intervals::Z95;
@@ -61,14 +63,21 @@ pub fn fit(sample: &[SamplePair]) -> Option<ShortcutModel> {
     }
     let fold = |pair: &SamplePair| mix(pair.prompt) % FOLDS;
     let mut scores = vec![0.0; sample.len()];
-    for held_out in 0..FOLDS {
-        let seen: Vec<&SamplePair> = sample.iter().filter(|p| fold(p) != held_out).collect();
-        let weights = Logistic::fit(&seen);
-        for (score, pair) in scores.iter_mut().zip(sample) {
-            if fold(pair) == held_out {
-                *score = weights.log_odds(pair);
-            }
-        }
+    // the last fit sees all pairs
+    let mut fits: Vec<Logistic> = (0..=FOLDS)
+        .into_par_iter()
+        .map(|held_out| {
+            let seen: Vec<&SamplePair> = sample.iter().filter(|p| fold(p) != held_out).collect();
+            Logistic::fit(&seen)
+        })
+        .collect();
+    let whole = fits.pop()?;
+    for (score, pair) in scores.iter_mut().zip(sample) {
+        let unseen = fits
+            .iter()
+            .zip(0..)
+            .find(|(_, held_out)| *held_out == fold(pair));
+        *score = unseen?.0.log_odds(pair);
     }
     let groups: Vec<usize> = sample
         .iter()
@@ -79,8 +88,6 @@ pub fn fit(sample: &[SamplePair]) -> Option<ShortcutModel> {
     let right: Vec<f64> = scores.iter().map(|&s| above_zero(s)).collect();
     let accuracy = right.iter().sum::<f64>() / real(right.len());
     let accuracy_interval = interval(accuracy, &right, 1.0, &groups, prompts.len());
-    let all: Vec<&SamplePair> = sample.iter().collect();
-    let whole = Logistic::fit(&all);
     Some(ShortcutModel {
         pairs: sample.len() as u64,
         prompts: prompts.len() as u64,

@@ -50,6 +50,11 @@ impl FeatureSums {
         self.squares += by * by;
     }
 
+    /// Win rate, and mean over standard deviation of the differences.
+    ///
+    /// # Source
+    /// Cohen (1988), section 2.3.5 (`d_z`); its variance `1/n + d²/(2n)`: Borenstein et al. (2009),
+    /// Introduction to Meta-Analysis, chapter 4, with the deviation of the differences as the unit.
     #[expect(clippy::cast_precision_loss, reason = "counts of pairs")]
     fn effect(&self, feature: usize) -> Effect {
         let n = self.pairs as f64;
