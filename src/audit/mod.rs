@@ -147,6 +147,9 @@ pub enum AuditError {
     /// More rows than a position can name.
     #[error("{0} rows are more than an audit can hold ({max})", max = u32::MAX)]
     TooManyRows(u64),
+    /// Near-duplicates cannot be looked for.
+    #[error(transparent)]
+    Near(#[from] near::NearError),
     /// A setting outside its range.
     #[error("{0}")]
     Options(String),
@@ -167,13 +170,14 @@ pub fn audit(
 ) -> Result<Audit, AuditError> {
     options.validate()?;
     let mut timings = Timings::default();
-    let scanned = scan::scan(source, options, progress, &mut timings)?;
+    let scanned = scan::scan(source, !against.is_empty(), options, progress, &mut timings)?;
     let mut others = Vec::new();
     for other in against {
         others.push(scan::scan_other(other, options, progress, &mut timings)?);
     }
     progress.begin("checking", None, "checks");
-    let mut findings = checks::findings(source, &scanned, &others, options, &mut timings)?;
+    let (mut findings, duplication) =
+        checks::findings(source, &scanned, against, &others, options, &mut timings)?;
     let mut described = timings.of("shortcuts, composition and votes", || {
         scanned.describe(options.seed)
     });
@@ -202,7 +206,7 @@ pub fn audit(
         }),
         findings,
         gate: None,
-        duplication: None,
+        duplication: Some(duplication),
         shortcuts: Some(described.shortcuts),
         agreement: described.agreement,
         composition: Some(described.composition),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::AuditError;
+use super::near::NearOptions;
 use crate::tokens::TokenPolicy;
 
 /// Settings of an audit.
@@ -21,7 +22,7 @@ pub struct AuditOptions {
     pub source_column: Option<String>,
     /// Columns with the scores of chosen and rejected, or one with the margin; empty: found by name.
     pub score_columns: Vec<String>,
-    /// Jaccard similarity of shingles from which two texts are near-duplicates, 0 to 1.
+    /// Jaccard similarity of shingles from which two texts are near-duplicates, 0.3 to 1.
     pub near_threshold: f64,
     /// Memory for numbers kept of each row, in MiB; beyond it they go to scratch files.
     pub memory_mib: u64,
@@ -67,6 +68,21 @@ impl Default for AuditOptions {
 }
 
 impl AuditOptions {
+    /// How near-duplicates are found.
+    #[must_use]
+    pub fn near(&self) -> NearOptions {
+        NearOptions {
+            threshold: self.near_threshold,
+            ..NearOptions::default()
+        }
+    }
+
+    /// [`memory_mib`](Self::memory_mib) in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        usize::try_from(self.memory_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX)
+    }
+
     /// Checks the ranges of settings.
     ///
     /// # Errors
@@ -76,11 +92,8 @@ impl AuditOptions {
         if self.sample == Some(0) {
             return wrong("a sample must have at least one row".to_owned());
         }
-        if !(self.near_threshold > 0.0 && self.near_threshold <= 1.0) {
-            return wrong(format!(
-                "near threshold {} is not above 0 and at most 1",
-                self.near_threshold
-            ));
+        if let Err(error) = self.near().validate() {
+            return wrong(error.to_string());
         }
         if self.score_columns.len() > 2 {
             return wrong(format!(

@@ -145,11 +145,18 @@ impl Rows {
         self.by_content = order;
     }
 
+    /// Position of a row's input among the inputs.
+    #[must_use]
+    pub fn input(&self, position: u32) -> usize {
+        let index = u64::from(self.fact(position).index);
+        self.inputs.partition_point(|(_, first)| *first <= index) - 1
+    }
+
     /// Where a row is.
     #[must_use]
     pub fn place(&self, position: u32) -> Place {
         let index = u64::from(self.fact(position).index);
-        let input = self.inputs.partition_point(|(_, first)| *first <= index) - 1;
+        let input = self.input(position);
         let (path, first) = &self.inputs[input];
         Place {
             input: path.display().to_string(),

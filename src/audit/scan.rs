@@ -11,6 +11,8 @@ use std::time::Instant;
 use arrow::array::{Array, Float64Array, LargeStringArray};
 use rayon::prelude::*;
 
+use super::checks::duplicates::leakage::compares_prompts;
+use super::checks::duplicates::measure as duplicates;
 use super::checks::labels::scores::{ScoreColumns, Scores};
 use super::checks::{Hit, Needs, ROW_CHECKS};
 use super::measure::{Described, Measures, Plan, RowMeasure};
@@ -77,6 +79,8 @@ struct Measured {
     hits: Vec<(usize, Hit)>,
     /// Margins of the score columns.
     margins: Option<Vec<f64>>,
+    /// Sketches and keys for duplicates.
+    duplicates: duplicates::Measured,
 }
 
 /// What is taken up row by row, in reading order.
@@ -86,19 +90,24 @@ pub(super) struct Gathered {
     measures: Measures,
     /// What score columns say.
     pub(super) scores: Scores,
+    /// Sketches and keys for duplicates.
+    pub(super) duplicates: duplicates::Gathered,
 }
 
 impl Gathered {
-    fn new(scores: ScoreColumns) -> Self {
+    fn new(scores: ScoreColumns, duplicates: duplicates::Gathered) -> Self {
         Self {
             tallies: ROW_CHECKS.iter().map(Tally::new).collect(),
             measures: Measures::default(),
             scores: Scores::new(scores),
+            duplicates,
         }
     }
 
     /// Takes up the row at `position`.
-    fn take(&mut self, position: u32, measured: Measured) {
+    fn take(&mut self, position: u32, measured: Measured) -> Result<(), AuditError> {
+        let of_row = measured.duplicates;
+        self.duplicates.take(position, &measured.facts, of_row)?;
         for (check, hit) in measured.hits {
             self.tallies[check].add(position, hit);
         }
@@ -108,6 +117,7 @@ impl Gathered {
         if let Some(margins) = measured.margins {
             self.scores.take(position, &margins);
         }
+        Ok(())
     }
 }
 
@@ -120,17 +130,26 @@ enum Depth {
     Other,
 }
 
-/// Scans the data to audit.
+/// Scans the data to audit; `with_others`: it will be compared with other data.
 ///
 /// # Errors
 /// When an input cannot be read or has more rows than positions.
 pub fn scan(
     source: &PairSource,
+    with_others: bool,
     options: &AuditOptions,
     progress: &dyn Progress,
     timings: &mut Timings,
 ) -> Result<Scanned, AuditError> {
-    pass(source, options, Depth::Full, progress, timings)
+    let compares_prompts = compares_prompts(source, with_others);
+    pass(
+        source,
+        options,
+        Depth::Full,
+        compares_prompts,
+        progress,
+        timings,
+    )
 }
 
 /// Scans data that another is compared with: all rows, hashes and sketches only.
@@ -147,7 +166,7 @@ pub fn scan_other(
         sample: None,
         ..options.clone()
     };
-    pass(source, &all, Depth::Other, progress, timings)
+    pass(source, &all, Depth::Other, true, progress, timings)
 }
 
 /// Reads rows again: calls `visit` with the texts of each of `positions` (ascending) that
@@ -277,6 +296,7 @@ fn pass(
     source: &PairSource,
     options: &AuditOptions,
     depth: Depth,
+    compares_prompts: bool,
     progress: &dyn Progress,
     timings: &mut Timings,
 ) -> Result<Scanned, AuditError> {
@@ -284,7 +304,7 @@ fn pass(
         return Err(AuditError::TooManyRows(source.rows()));
     }
     let source_column = source_column(source, options)?;
-    let looker = Looker::new(source, options, depth)?;
+    let looker = Looker::new(source, options, depth, compares_prompts)?;
     let mut extra: Vec<String> = source_column.iter().cloned().collect();
     extra.extend(looker.plan.columns().iter().cloned());
     // of lists there is no text
@@ -294,7 +314,8 @@ fn pass(
         .chain(extra.iter().map(String::as_str))
         .collect();
     let mut rows = Rows::new(source);
-    let mut gathered = Gathered::new(looker.scores.clone());
+    let duplicates = duplicates::Gathered::new(options, compares_prompts)?;
+    let mut gathered = Gathered::new(looker.scores.clone(), duplicates);
     let mut names = SourceNames::default();
     let batches = source.batches_of(columns)?;
     progress.begin("reading rows", Some(source.rows()), "rows");
@@ -334,7 +355,7 @@ fn pass(
                 measured.facts.source = name.and_then(|name| names.number(name));
                 let position = u32::try_from(rows.len()).expect("no more positions than rows");
                 rows.facts.push(measured.facts);
-                gathered.take(position, measured);
+                gathered.take(position, measured)?;
             }
             gathering += begun.elapsed().as_secs_f64();
             progress.advance(texts.len() as u64);
@@ -347,6 +368,7 @@ fn pass(
     } else {
         rows.sources = names.names;
     }
+    gathered.duplicates.finish();
     timings.of("ordering rows by content", || rows.finish());
     timings.add("reading and decompressing", reading);
     timings.add("looking at rows", looking);
@@ -396,6 +418,7 @@ struct Looker<'a> {
     plan: Plan,
     tokens: Option<TokenMeasure>,
     scores: ScoreColumns,
+    duplicates: duplicates::Measurer,
 }
 
 impl<'a> Looker<'a> {
@@ -403,6 +426,7 @@ impl<'a> Looker<'a> {
         source: &'a PairSource,
         options: &AuditOptions,
         depth: Depth,
+        compares_prompts: bool,
     ) -> Result<Self, AuditError> {
         let (mut tokens, mut scores) = (None, ScoreColumns::default());
         if depth == Depth::Full {
@@ -418,6 +442,7 @@ impl<'a> Looker<'a> {
             plan: Plan::new(source, options),
             tokens,
             scores,
+            duplicates: duplicates::Measurer::new(options, compares_prompts)?,
         })
     }
 
@@ -459,12 +484,15 @@ impl<'a> Looker<'a> {
                 u32::try_from(text.trim().chars().count()).unwrap_or(u32::MAX)
             }),
         };
+        let of_row = texts.as_ref().map_err(|_| hashed);
+        let duplicates = self.duplicates.measure(&facts, of_row);
         if self.depth == Depth::Other {
             return Ok(Some(Measured {
                 facts,
                 measure: None,
                 hits: Vec::new(),
                 margins: None,
+                duplicates,
             }));
         }
         let tokens = match (&self.tokens, &texts) {
@@ -498,6 +526,7 @@ impl<'a> Looker<'a> {
             measure,
             hits,
             margins,
+            duplicates,
         }))
     }
 

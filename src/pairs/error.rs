@@ -235,6 +235,17 @@ pub enum PairsError {
     /// The output exists and is a folder or a device.
     #[error("cannot write to `{}`: it is not a regular file", .0.display())]
     NotAFile(PathBuf),
+    /// A dataset folder that is to be made is a file.
+    #[error("cannot make the folder `{}`: it is a file", .0.display())]
+    NotAFolder(PathBuf),
+    /// A dataset folder holds data that were not written here.
+    #[error("the folder `{}` holds data of others: `{}`", folder.display(), found.display())]
+    FolderTaken {
+        /// Where was to be written.
+        folder: PathBuf,
+        /// The first file that would be lost.
+        found: PathBuf,
+    },
     /// The operating system refused to write.
     #[error("failed to write `{}`", path.display())]
     Write {
@@ -330,6 +341,10 @@ impl PairsError {
             Self::OutputIsInput { .. } => "give another output; inputs are never changed",
             Self::OutputFormat(_) => "end its name in .parquet",
             Self::NotAFile(_) => "name a file, not a folder",
+            Self::NotAFolder(_) => "name a folder that does not exist yet",
+            Self::FolderTaken { .. } => {
+                "name another folder; only what prefclean wrote itself is replaced"
+            }
             Self::Changed { .. } => "run again when nothing else writes to the file",
             _ => return None,
         })

@@ -12,6 +12,7 @@ pub mod columns;
 mod delimited;
 mod detect;
 mod error;
+mod features;
 mod hub;
 pub mod id;
 pub mod inject;
@@ -21,6 +22,7 @@ mod jsonl;
 mod rows;
 mod scored;
 mod shape;
+mod shards;
 mod source;
 mod swap;
 mod text;
@@ -41,6 +43,10 @@ pub use error::PairsError;
 pub use id::{ContentId, Orientation, PairId, RepeatCounter};
 pub use rows::{BatchRows, PairText, RawPair, RowContent};
 pub use shape::{ListColumn, Shape, ShapeKind, Sides};
+pub use shards::{
+    CARD, CARD_MARK, Destination, OTHER_CARD, Shard, ShardCut, features_of, is_our_card,
+    refuse_folder, shards_of,
+};
 pub use source::{Input, PairSource, ReadOptions, RowAt};
 pub use unusable::UnusableReason;
 pub use winner::Winner;

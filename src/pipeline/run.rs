@@ -21,7 +21,9 @@ use super::training::{CrossFit, Round, Trainer, deciding, derive};
 use crate::graph::artifacts::Head;
 use crate::graph::artifacts::make::Train;
 use crate::graph::backbone::{POOLS, backbone_model};
-use crate::pairs::{Columns, PairId, PairSource, PairsError, ReadOptions};
+use crate::pairs::{
+    Columns, PairId, PairSource, PairsError, ReadOptions, ShardCut, refuse_folder, refuse_inputs,
+};
 use crate::progress::Progress;
 use crate::report;
 use crate::reward::{
@@ -43,8 +45,10 @@ const FEATURES_VERSION: u32 = 2;
 pub struct RunRequest {
     /// Files, folders, globs.
     pub inputs: Vec<String>,
-    /// The cleaned file.
+    /// The cleaned file, or the folder of a cleaned dataset.
     pub output: Option<PathBuf>,
+    /// Where the dataset is cut into files; `None` for one file.
+    pub shards: Option<ShardCut>,
     /// The run directory; default: beside the output.
     pub run_dir: Option<PathBuf>,
     /// Checked settings.
@@ -255,6 +259,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         arguments: request.inputs.clone(),
         inputs: digest_inputs(&source)?,
         output: request.output.clone(),
+        shards: request.shards,
         extra_columns: request.extra_columns,
         config: config.clone(),
         training_key,
@@ -414,10 +419,10 @@ fn prepare_folders(
     run_dir: &Path,
 ) -> Result<PathBuf, PipelineError> {
     let outputs: Vec<&Path> = request.output.as_deref().into_iter().collect();
-    crate::pairs::refuse_inputs(
-        source.inputs().iter().map(|input| input.path.as_path()),
-        &outputs,
-    )?;
+    match (outputs.first(), request.shards) {
+        (Some(folder), Some(_)) => refuse_folder(source.inputs(), folder)?,
+        _ => refuse_inputs(source.inputs(), &outputs)?,
+    }
     if outputs.contains(&run_dir) {
         return Err(PairsError::SameOutput(run_dir.to_owned()).into());
     }

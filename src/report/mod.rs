@@ -6,6 +6,7 @@
 //! here, once per face; callers hand it over as it is.
 
 mod audit;
+mod card;
 pub mod document;
 mod html;
 mod json;
@@ -29,6 +30,7 @@ use crate::pairs::{PairsError, atomic_write};
 use crate::progress::Progress;
 
 pub use audit::audit_document;
+pub use card::{CardData, card};
 pub use json::from_json;
 pub use model::*;
 use plots::Plot;

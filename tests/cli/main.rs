@@ -17,6 +17,7 @@ mod given;
 mod harness;
 mod hostile;
 mod inject;
+mod inputs;
 mod killed;
 mod read_back;
 mod report;

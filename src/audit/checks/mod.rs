@@ -1,10 +1,12 @@
 //! The checks, a file each, and how they are called.
 
 pub mod composition;
+pub mod duplicates;
 pub mod labels;
 pub mod shortcuts;
 pub mod structure;
 
+use super::duplication::Duplication;
 use super::rows::RowView;
 use super::scan::Scanned;
 use super::{AuditError, AuditOptions, Check, Finding, Timings};
@@ -46,6 +48,16 @@ pub const CHECKS: &[&Check] = &[
     &labels::annotators::DISAGREE,
     &labels::annotators::AGAINST_MAJORITY,
     &labels::annotators::CONTRARIANS,
+    &labels::cycles::CHECK,
+    &duplicates::duplicate_pairs::CHECK,
+    &duplicates::normalised_duplicates::CHECK,
+    &duplicates::near_duplicate_pairs::CHECK,
+    &duplicates::repeated_prompts::CHECK,
+    &duplicates::repeated_responses::CHECK,
+    &duplicates::continued_conversations::CHECK,
+    &duplicates::shared_first_turns::CHECK,
+    &duplicates::leakage::BETWEEN_SPLITS,
+    &duplicates::leakage::FROM_OTHER_DATA,
     &shortcuts::effects::CHECKS[0],
     &shortcuts::effects::CHECKS[1],
     &shortcuts::effects::CHECKS[2],
@@ -173,19 +185,20 @@ impl Hit {
     }
 }
 
-/// What all checks found after the scan.
+/// What all checks found after the scan, and how much repeats by source.
 ///
-/// `others`: what `source` was to be compared with, scanned for hashes and sketches alone.
+/// `others`: what `source` was to be compared with (`against`), scanned for hashes and sketches alone.
 ///
 /// # Errors
 /// When texts must be read again and cannot be.
 pub fn findings(
-    _source: &PairSource,
+    source: &PairSource,
     scanned: &Scanned,
-    _others: &[Scanned],
-    _options: &AuditOptions,
+    against: &[PairSource],
+    others: &[Scanned],
+    options: &AuditOptions,
     timings: &mut Timings,
-) -> Result<Vec<Finding>, AuditError> {
+) -> Result<(Vec<Finding>, Duplication), AuditError> {
     let mut findings = Vec::new();
     timings.of("row checks: findings", || {
         findings.extend(scanned.row_findings());
@@ -194,5 +207,11 @@ pub fn findings(
         findings.extend(labels::contradictory_labels::findings(&scanned.rows));
         findings.extend(scanned.gathered.scores.findings(&scanned.rows));
     });
-    Ok(findings)
+    timings.of("labels: cycles", || {
+        findings.push(labels::cycles::finding(&scanned.rows));
+    });
+    let parts = duplicates::parts(source, scanned, against, others)?;
+    let (of_duplicates, duplication) = duplicates::findings(&parts, options, timings)?;
+    findings.extend(of_duplicates);
+    Ok((findings, duplication))
 }

@@ -2,6 +2,7 @@
 
 pub mod annotators;
 pub mod contradictory_labels;
+pub mod cycles;
 pub mod identical_after_normalisation;
 pub mod identical_after_truncation;
 pub mod identical_responses;

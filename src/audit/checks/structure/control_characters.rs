@@ -28,26 +28,22 @@ pub const ROWS: RowCheck = RowCheck {
 
 fn find(text: &str) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
-    let is_control = |at: usize| match bytes[at] {
-        b'\t' | b'\n' | b'\r' => false,
-        0..=0x1f | 0x7f => true,
-        // U+0080 to U+009F
-        0xc2 => bytes
-            .get(at + 1)
-            .is_some_and(|next| (0x80..=0x9f).contains(next)),
-        _ => false,
-    };
-    let at = (0..bytes.len()).find(|&at| is_control(at))?;
-    Some((at, at + if bytes[at] == 0xc2 { 2 } else { 1 }))
+    let is_low = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r') || byte == 0x7f;
+    if let Some(at) = bytes.iter().position(|&byte| is_low(byte)) {
+        return Some((at, at + 1));
+    }
+    // U+0080 to U+009F; where they are a wrong decoding's, that is counted
+    let high = |pair: &[u8]| pair[0] == 0xc2 && pair[1] < 0xa0;
+    let at = bytes.windows(2).position(high)?;
+    super::mojibake::find(text)
+        .is_none()
+        .then_some((at, at + 2))
 }
 
 fn look(row: &RowView<'_>) -> Option<Hit> {
     let mut hit: Option<Hit> = None;
     for (kind, text) in (0..).zip(row.each_text()) {
-        // those in mojibake are counted there
-        if let Some((at, end)) = find(text)
-            && super::mojibake::find(text).is_none()
-        {
+        if let Some((at, end)) = find(text) {
             let seen = hit.unwrap_or_else(|| Hit::new(around(text, at, end)));
             hit = Some(seen.kind(kind, true));
         }

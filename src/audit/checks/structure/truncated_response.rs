@@ -52,14 +52,10 @@ const OPEN_WORDS: [&str; 28] = [
 /// Where a text looks cut, as position in [`ROWS`]' kinds.
 fn cut(text: &str) -> Option<u32> {
     let text = text.trim_end();
-    let fences = text
-        .lines()
-        .filter(|line| line.trim_start().starts_with("```"));
-    let mut count = 0usize;
-    for _ in fences {
-        count += 1;
-    }
-    if count % 2 == 1 {
+    let is_fence = |line: &&str| line.trim_start().starts_with("```");
+    let open = text.contains("```") && text.lines().filter(is_fence).count() % 2 == 1;
+    // prose behind a fence that was forgotten is a finished text
+    if open && !text.ends_with(['.', '!', '?', '。', '！', '？']) {
         return Some(2);
     }
     text.chars().nth(MIN_CHARS)?;
