@@ -16,7 +16,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use prefclean::audit::near::{
     Candidate, Compared, Index, NearOptions, ShingleSet, Shingler, Similar, Sketch, Sketcher,
-    jaccard, verify,
+    candidates, jaccard, verify,
 };
 use prefclean::pairs::{PairSource, ReadOptions};
 use rayon::prelude::*;
@@ -89,7 +89,7 @@ fn main() -> Outcome<()> {
         }
     }
     let sketched = start.elapsed().as_secs_f64();
-    let candidates = index.candidates(|_, _| true)?;
+    let candidates = candidates(&[(&index, 0)], |_, _| true)?;
     let listed = start.elapsed().as_secs_f64();
     let found = compare(&source, &index, &candidates, &options)?;
     let seconds = start.elapsed().as_secs_f64();
