@@ -96,7 +96,7 @@ const SHOWN: usize = 20;
 const DRAWS: usize = 1000;
 /// Most votes of a cell, and the longest name in bytes: what is beyond is no vote.
 const MAX_VOTES: usize = 1000;
-const MAX_NAME: usize = 256;
+pub(super) const MAX_NAME: usize = 256;
 
 impl Vote {
     fn parse(word: &str) -> Option<Self> {
@@ -180,14 +180,18 @@ impl VoteSums {
     ///
     /// Where rows bring their own votes, these decide; where each row is one vote, those of all
     /// rows of its content.
-    fn against_majority(&self, items: &Items) -> (u64, Vec<(u32, Counts)>) {
+    fn against_majority(&self, rows_of: &Rows, items: &Items) -> (u64, Vec<(u32, Counts)>) {
         let mut rows: BTreeMap<u32, Counts> = self.counted.iter().copied().collect();
         for &(position, _, vote) in &self.named {
             rows.entry(position).or_default()[vote as usize] += 1;
         }
         let mut decided = 0;
         let mut against = Vec::new();
-        for (position, own) in rows {
+        // a row that is a tie has no label to contradict
+        let labelled = rows
+            .into_iter()
+            .filter(|&(row, _)| rows_of.fact(row).is_usable());
+        for (position, own) in labelled {
             let votes = if own.iter().sum::<u64>() > 1 {
                 own
             } else {
@@ -230,7 +234,7 @@ impl VoteSums {
             }
         }
         let items = Items::new(self, &oriented);
-        let (decided, against) = self.against_majority(&items);
+        let (decided, against) = self.against_majority(rows, &items);
         let (contrarians, judged) = items.contrarians(self);
         let patterns = items.patterns();
         let with_two = |counts: &&(Counts, u64)| counts.0.iter().sum::<u64>() > 1;

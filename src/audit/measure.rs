@@ -4,7 +4,7 @@
 //! the values up in reading order, so that sums of floats do not depend on batches or threads.
 //! What is costly (languages, topics, the logistic model) looks at a sample drawn by content.
 
-use super::agreement::{Agreement, Vote, VoteSums, parse_votes};
+use super::agreement::{Agreement, MAX_NAME, Vote, VoteSums, parse_votes};
 use super::checks::composition::{PERSONAL_DATA, other_language_response};
 use super::checks::labels::annotators;
 use super::checks::shortcuts::{effects, predictable_labels};
@@ -20,7 +20,7 @@ use super::shortcuts::features::{Difference, TextFeatures};
 use super::shortcuts::model::{self, SamplePair};
 use super::shortcuts::sums::ShortcutSums;
 use super::{AuditOptions, Finding, MAX_EXAMPLES};
-use crate::pairs::PairSource;
+use crate::pairs::{PairSource, UnusableReason};
 
 /// Most sources that are listed.
 const SHOWN_SOURCES: usize = 50;
@@ -182,6 +182,10 @@ impl Plan {
                 other,
             ));
             self.read_votes(row, &mut measure);
+        } else if row.facts.unusable == Some(UnusableReason::Tie)
+            && let Some(VoteColumns::Annotator(column)) = &self.votes
+        {
+            measure.votes = annotator(row, column, Vote::Tie);
         }
         measure
     }
@@ -197,14 +201,7 @@ impl Plan {
                     .collect();
             }
             Some(VoteColumns::Annotator(column)) => {
-                let name = row
-                    .text_of(column)
-                    .map(str::trim)
-                    .filter(|name| !name.is_empty());
-                measure.votes = name
-                    .map(|name| (name.into(), Vote::Chosen))
-                    .into_iter()
-                    .collect();
+                measure.votes = annotator(row, column, Vote::Chosen);
             }
             Some(VoteColumns::Counts([chosen, rejected], tie)) => {
                 let count = |column: &String| as_count(row.number_of(column));
@@ -243,6 +240,13 @@ fn as_count(number: Option<f64>) -> Option<u64> {
     number
         .filter(|n| n.fract() == 0.0 && (0.0..=100_000.0).contains(n))
         .map(|n| n as u64)
+}
+
+/// The vote that a row is, under the name of its annotator.
+fn annotator(row: &RowView<'_>, column: &str, vote: Vote) -> Vec<(Box<str>, Vote)> {
+    let name = row.text_of(column).map(str::trim);
+    let name = name.filter(|name| !name.is_empty() && name.len() <= MAX_NAME);
+    name.map(|name| (name.into(), vote)).into_iter().collect()
 }
 
 /// The language of a prompt: of its last human message, or of all of it where that is too short.

@@ -206,6 +206,50 @@ fn one_defect_of_each_kind_is_found_once_and_shown_masked() {
 }
 
 #[test]
+fn rows_of_one_annotator_each_are_votes_on_their_content() {
+    let folder = tempfile::tempdir().expect("made");
+    let path = folder.path().join("annotators.parquet");
+    let mut columns: [Vec<String>; 4] = Default::default();
+    for pair in 0..30 {
+        for (annotator, contrary) in [
+            ("ann", false),
+            ("bob", false),
+            ("cleo", false),
+            ("zed", true),
+        ] {
+            let (good, bad) = (format!("answer {pair}"), format!("nonsense {pair}"));
+            let (chosen, rejected) = if contrary { (bad, good) } else { (good, bad) };
+            let row = [
+                format!("question {pair}"),
+                chosen,
+                rejected,
+                annotator.to_owned(),
+            ];
+            for (column, value) in columns.iter_mut().zip(row) {
+                column.push(value);
+            }
+        }
+    }
+    let columns = columns.map(|column| column.into_iter().map(Some).collect::<Vec<_>>());
+    let names = ["prompt", "chosen", "rejected", "worker_id"];
+    let columns: Vec<_> = names
+        .into_iter()
+        .zip(columns.iter().map(|c| as_refs(c)))
+        .collect();
+    write_texts(&path, &columns, 50);
+    let audit = of(&path);
+    let found = audit.agreement.as_ref().expect("there are votes");
+    assert_eq!((found.items, found.votes, found.annotators), (30, 120, 4));
+    assert_eq!((found.decided, found.against_majority), (120, 30));
+    let contrarians: Vec<&str> = found.contrarians.iter().map(|c| &*c.annotator).collect();
+    assert_eq!(contrarians, ["zed"]);
+    assert_eq!(count(&audit, "contrarian-annotators"), 1);
+    // three of four votes agree on each: P = (9 + 1 - 4) / 12 = 1/2, which is chance
+    let kappa = found.kappa.expect("defined").value;
+    assert!(kappa.abs() < 1e-12, "{kappa}");
+}
+
+#[test]
 fn threads_and_batches_change_nothing() {
     let Some(folder) = real_data() else { return };
     let path = folder.join("pandalm.parquet");

@@ -203,7 +203,8 @@ impl Logistic {
                 for (w, (from, by)) in model.weights.iter_mut().zip(start.iter().zip(&step)) {
                     *w = from - length * by;
                 }
-                if model.loss(pairs) <= before || length < 1e-6 {
+                // rounding alone must not stop the last steps
+                if model.loss(pairs) <= before * (1.0 + 1e-12) || length < 1e-6 {
                     break;
                 }
                 length /= 2.0;

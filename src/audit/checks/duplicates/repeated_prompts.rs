@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
+use super::Clusters;
 use super::drafts::Draft;
-use super::{Clusters, keys};
 use crate::audit::rows::Rows;
 use crate::audit::{Area, Check, Level};
 
@@ -23,7 +23,7 @@ pub(super) fn draft(rows: &Rows, clusters: &Clusters) -> Draft {
     let mut keyed: Vec<(u64, u32)> = (0_u32..)
         .zip(rows.facts())
         .filter(|(_, fact)| fact.is_usable())
-        .map(|(row, fact)| (keys::loose(fact).prompt, row))
+        .map(|(row, fact)| (fact.texts.prompt, row))
         .collect();
     keyed.par_sort_unstable();
     let (mut prompts, mut count, mut pairs, mut most) = (0, 0, 0, 0);

@@ -2,24 +2,40 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::audit::{Audit, AuditOptions, Finding, audit};
+use super::{findings, parts};
+use crate::audit::duplication::Duplication;
+use crate::audit::{AuditOptions, Finding, Timings, scan};
 use crate::pairs::testing::{open, real_data, write_texts};
 use crate::pairs::{PairSource, ReadOptions};
 use crate::progress::NoProgress;
 
-fn run(source: &PairSource, against: &[PairSource]) -> Audit {
-    audit(source, against, &AuditOptions::default(), &NoProgress).expect("audited")
+type Found = (Vec<Finding>, Duplication);
+
+fn run(source: &PairSource, against: &[PairSource]) -> Found {
+    run_with(source, against, &AuditOptions::default())
 }
 
-fn finding<'a>(audit: &'a Audit, check: &str) -> &'a Finding {
-    let mut found = audit.findings.iter().filter(|f| f.check == check);
-    let finding = found.next().unwrap_or_else(|| panic!("no `{check}`"));
-    assert!(found.next().is_none(), "`{check}` twice");
+/// The checks of this folder alone.
+fn run_with(source: &PairSource, against: &[PairSource], options: &AuditOptions) -> Found {
+    let mut timings = Timings::default();
+    let mut scan = |source: &PairSource| {
+        scan::scan_other(source, options, &NoProgress, &mut timings).expect("scanned")
+    };
+    let scanned = scan(source);
+    let others: Vec<_> = against.iter().map(scan).collect();
+    let parts = parts(source, &scanned, against, &others).expect("few rows");
+    findings(&parts, options, &mut Timings::default()).expect("found")
+}
+
+fn finding<'a>(found: &'a Found, check: &str) -> &'a Finding {
+    let mut named = found.0.iter().filter(|f| f.check == check);
+    let finding = named.next().unwrap_or_else(|| panic!("no `{check}`"));
+    assert!(named.next().is_none(), "`{check}` twice");
     finding
 }
 
-fn count(audit: &Audit, check: &str) -> u64 {
-    finding(audit, check).count
+fn count(found: &Found, check: &str) -> u64 {
+    finding(found, check).count
 }
 
 #[expect(
@@ -27,7 +43,7 @@ fn count(audit: &Audit, check: &str) -> u64 {
     clippy::cast_sign_loss,
     reason = "a count"
 )]
-fn figure(audit: &Audit, check: &str, name: &str) -> u64 {
+fn figure(audit: &Found, check: &str, name: &str) -> u64 {
     let figures = &finding(audit, check).figures;
     let figure = figures.iter().find(|figure| figure.name == name);
     figure.unwrap_or_else(|| panic!("no figure `{name}`")).value as u64
@@ -81,7 +97,7 @@ fn files_that_were_split_by_first_turn_do_not_leak_conversations() {
     let audit = run(&open(files[0].clone()), &[open(files[1].clone())]);
     let finding = finding(&audit, "leakage-from-other-data");
     // 5 differ in a word or two of a first turn
-    assert_eq!((finding.count, finding.of), (5, 5000), "{finding:?}");
+    assert_eq!((finding.count, finding.of), (5, 4974), "{finding:?}");
     let nearly = finding
         .figures
         .iter()
@@ -90,7 +106,8 @@ fn files_that_were_split_by_first_turn_do_not_leak_conversations() {
     // the same rows in another shape are the same pairs, and all of it leaks into itself
     let other_shape = open(folder.join("hh-rlhf-pairs-1k.parquet"));
     let audit = run(&open(files[1].clone()), &[other_shape]);
-    assert_eq!(count(&audit, "leakage-from-other-data"), 994);
+    let finding = self::finding(&audit, "leakage-from-other-data");
+    assert_eq!(finding.count, finding.of, "{finding:?}");
 }
 
 const PARAGRAPH: &str = "The harbour was built in the seventh century and has been widened three \
@@ -180,12 +197,11 @@ fn each_kind_of_repeat_is_found_once() {
     }
     assert!(
         audit
-            .findings
+            .0
             .iter()
             .all(|finding| !finding.check.starts_with("leakage"))
     );
-    let duplication = audit.duplication.expect("made").by_source;
-    let of_all = &duplication[0];
+    let of_all = &audit.1.by_source[0];
     assert_eq!((of_all.rows, of_all.exact), (10, 2));
     assert_eq!((of_all.loose, of_all.near), (1, 1));
 }
@@ -294,10 +310,7 @@ fn findings_do_not_depend_on_memory_or_batches() {
             memory_mib,
             ..AuditOptions::default()
         };
-        let mut audit = audit(&source, &[], &options, &NoProgress).expect("audited");
-        audit.timings.clear();
-        audit.settings = AuditOptions::default();
-        audit
+        run_with(&source, &[], &options)
     };
     let expected = of(1024, 512);
     assert_eq!(of(7, 512), expected);

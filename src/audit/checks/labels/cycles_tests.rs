@@ -1,6 +1,14 @@
-use crate::audit::{AuditOptions, audit};
+use super::finding;
+use crate::audit::{AuditOptions, Finding, Timings, scan};
+use crate::pairs::PairSource;
 use crate::pairs::testing::{open, real_data, write_texts};
 use crate::progress::NoProgress;
+
+fn run(source: &PairSource) -> Finding {
+    let (options, mut timings) = (AuditOptions::default(), Timings::default());
+    let scanned = scan::scan_other(source, &options, &NoProgress, &mut timings);
+    finding(&scanned.expect("scanned").rows)
+}
 
 #[test]
 fn cycles_of_a_small_file() {
@@ -16,12 +24,7 @@ fn cycles_of_a_small_file() {
         ],
         2,
     );
-    let found = audit(&open(path), &[], &AuditOptions::default(), &NoProgress).expect("audited");
-    let mut cycles = found
-        .findings
-        .iter()
-        .filter(|f| f.check == "preference-cycles");
-    let finding = cycles.next().expect("ran");
+    let finding = run(&open(path));
     assert_eq!((finding.count, finding.of), (3, 6));
     assert!((finding.figures[0].value - 1.0).abs() < 1e-9);
     let example = &finding.examples[0];
@@ -33,13 +36,7 @@ fn cycles_of_a_small_file() {
 #[test]
 fn cycles_of_real_tournaments() {
     let Some(folder) = real_data() else { return };
-    let source = open(folder.join("ukpconvarg1.parquet"));
-    let found = audit(&source, &[], &AuditOptions::default(), &NoProgress).expect("audited");
-    let finding = found
-        .findings
-        .iter()
-        .find(|f| f.check == "preference-cycles");
-    let finding = finding.expect("ran");
+    let finding = run(&open(folder.join("ukpconvarg1.parquet")));
     let figure = |name: &str| {
         let figure = finding.figures.iter().find(|f| f.name.starts_with(name));
         figure.expect("there").value
