@@ -262,7 +262,8 @@ mod tests {
     use arrow::datatypes::Field;
     use std::sync::Arc;
 
-    fn texts(array: ArrayRef) -> Vec<Option<String>> {
+    fn texts(array: impl Array + 'static) -> Vec<Option<String>> {
+        let array: ArrayRef = Arc::new(array);
         let batch = RecordBatch::try_from_iter_with_nullable([("c", array.clone(), true)]);
         let cells = Cells::of(&batch.expect("one column"), &["c".to_owned()]);
         (0..array.len())
@@ -273,24 +274,18 @@ mod tests {
     #[test]
     fn a_value_does_not_depend_on_its_type() {
         let one = vec![Some("1".to_owned()), None];
-        assert_eq!(texts(Arc::new(Int64Array::from(vec![Some(1), None]))), one);
-        assert_eq!(texts(Arc::new(Int8Array::from(vec![Some(1), None]))), one);
-        assert_eq!(
-            texts(Arc::new(Float64Array::from(vec![Some(1.0), None]))),
-            one
-        );
-        assert_eq!(
-            texts(Arc::new(StringArray::from(vec![Some("1"), None]))),
-            one
-        );
+        assert_eq!(texts(Int64Array::from(vec![Some(1), None])), one);
+        assert_eq!(texts(Int8Array::from(vec![Some(1), None])), one);
+        assert_eq!(texts(Float64Array::from(vec![Some(1.0), None])), one);
+        assert_eq!(texts(StringArray::from(vec![Some("1"), None])), one);
         let dictionary: DictionaryArray<Int8Type> = [Some("1"), None].into_iter().collect();
-        assert_eq!(texts(Arc::new(dictionary)), one);
+        assert_eq!(texts(dictionary), one);
         assert_eq!(
-            texts(Arc::new(Float32Array::from(vec![0.1_f32]))),
-            texts(Arc::new(Float64Array::from(vec![0.1])))
+            texts(Float32Array::from(vec![0.1_f32])),
+            texts(Float64Array::from(vec![0.1]))
         );
         assert_eq!(
-            texts(Arc::new(Float64Array::from(vec![-0.0]))),
+            texts(Float64Array::from(vec![-0.0])),
             [Some("0".to_owned())]
         );
     }
@@ -305,11 +300,11 @@ mod tests {
         ])]));
         let field =
             |name, array: &ArrayRef| Arc::new(Field::new(name, array.data_type().clone(), true));
-        let all: ArrayRef = Arc::new(StructArray::from(vec![
+        let all = StructArray::from(vec![
             (field("z", &a), a.clone()),
             (field("b", &b), b.clone()),
             (field("c", &c), c.clone()),
-        ]));
+        ]);
         assert_eq!(
             texts(all),
             [Some("{\"c\":[1,null],\"z\":\"x\\\"\"}".to_owned())]

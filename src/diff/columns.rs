@@ -54,9 +54,9 @@ pub(super) fn compare(
                 let mut bytes = Vec::with_capacity(width);
                 bytes.extend_from_slice(&new.to_le_bytes());
                 bytes.extend_from_slice(&old.to_le_bytes());
-                hashes
-                    .iter()
-                    .for_each(|hash| bytes.extend_from_slice(&hash.to_le_bytes()));
+                for hash in hashes {
+                    bytes.extend_from_slice(&hash.to_le_bytes());
+                }
                 waiting.push(part_of(new), &bytes).map_err(io_error)?;
                 left -= 1;
             }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::model::Diff;
+use crate::audit::gate::Threshold;
 
 /// A kind of change that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,13 +45,13 @@ impl Kind {
     }
 }
 
-/// A condition such as `flipped` or `removed>=0.05`.
+/// A condition such as `flipped`, `flipped>=10` or `removed>=5%`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FailOn {
     /// What fails.
     pub kind: Kind,
-    /// From which share of rows, 0 to 1; `None`: from the first one.
-    pub rate: Option<f64>,
+    /// From where on.
+    pub at_least: Threshold,
 }
 
 /// A condition that holds: the reason of a failure.
@@ -68,30 +69,28 @@ impl FromStr for FailOn {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, rate) = match text.split_once(">=") {
-            Some((name, rate)) => (name.trim(), Some(share(rate.trim())?)),
-            None => (text.trim(), None),
+        let (name, at_least) = match text.split_once(">=") {
+            Some((name, threshold)) => {
+                let at_least = Threshold::parse(threshold).ok_or_else(|| {
+                    format!(
+                        "`{}` is neither a count such as 10 nor a share such as 0.05 or 5%",
+                        threshold.trim()
+                    )
+                })?;
+                (name.trim(), at_least)
+            }
+            None => (text.trim(), Threshold::Count(1)),
         };
         let kind = Kind::ALL.iter().find(|(known, _)| *known == name);
         let Some((_, kind)) = kind else {
             let names: Vec<&str> = Kind::ALL.iter().map(|(name, _)| *name).collect();
             return Err(format!("expected one of {}", names.join(", ")));
         };
-        Ok(Self { kind: *kind, rate })
+        Ok(Self {
+            kind: *kind,
+            at_least,
+        })
     }
-}
-
-/// `0.05` or `5%`.
-fn share(text: &str) -> Result<f64, String> {
-    let (number, scale) = match text.strip_suffix('%') {
-        Some(number) => (number, 100.0),
-        None => (text, 1.0),
-    };
-    let value: f64 = (number.trim().parse::<f64>().ok())
-        .map(|value| value / scale)
-        .filter(|value| (0.0..=1.0).contains(value))
-        .ok_or_else(|| format!("`{text}` is not a share such as 0.05 or 5%"))?;
-    Ok(value)
 }
 
 impl FailOn {
@@ -121,9 +120,7 @@ impl FailOn {
             Kind::Any if reshaped => (old.max(new).max(1), old.max(new)),
             Kind::Any => (counts.changes(), old.max(new)),
         };
-        #[expect(clippy::cast_precision_loss, reason = "a share of counts")]
-        let rate = count as f64 / of.max(1) as f64;
-        let fails = count > 0 && self.rate.is_none_or(|least| rate >= least);
+        let fails = count > 0 && self.at_least.is_met(count, of);
         fails.then_some(Reason {
             condition: *self,
             count,
@@ -135,9 +132,9 @@ impl FailOn {
 impl fmt::Display for FailOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.name())?;
-        match self.rate {
-            Some(rate) => write!(f, ">={rate}"),
-            None => Ok(()),
+        match self.at_least {
+            Threshold::Count(1) => Ok(()),
+            threshold => write!(f, ">={threshold}"),
         }
     }
 }
@@ -168,18 +165,19 @@ mod tests {
             reason("removed").map(|reason| reason.to_string()),
             Some("removed: 10 of 100 rows (10.00%)".to_owned())
         );
-        assert!(reason("removed>=0.1").is_some());
+        assert!(reason("removed>=0.1").is_some() && reason("removed>=10").is_some());
         assert!(reason("removed >= 11%").is_none());
         assert!(reason("any>=10%").is_some());
-        for none in ["flipped", "added", "columns", "edited>=0"] {
+        for none in ["flipped", "added", "columns", "removed>=11"] {
             assert!(reason(none).is_none(), "{none}");
         }
         for bad in [
             "",
             "lost",
             "removed>=",
-            "removed>=2",
+            "removed>=2.0",
             "removed>=-1",
+            "removed>=0",
             "removed>=x",
         ] {
             assert!(bad.parse::<FailOn>().is_err(), "{bad}");

@@ -165,7 +165,9 @@ impl<'a> Matching<'a> {
             };
             for bucket in rows.chunk_by(|a, b| key(&a.record, share) == key(&b.record, share)) {
                 if !in_both(bucket) {
-                    bucket.iter().for_each(|row| self.left_over(*row));
+                    for row in bucket {
+                        self.left_over(*row);
+                    }
                     continue;
                 }
                 for row in bucket {
@@ -239,7 +241,7 @@ impl<'a> Matching<'a> {
                 .is_some()
             {}
             match by_place.next_if(|text| (text.version, text.row) == place) {
-                Some(text) => with_texts.push((row, text.texts)),
+                Some(text) => with_texts.push((row, text.held)),
                 None => self.left_over(row),
             }
         }
@@ -488,10 +490,10 @@ fn by_version(bucket: &[Candidate]) -> (&[Candidate], &[Candidate]) {
 }
 
 /// Texts of a row, as they lie in a partition.
-struct Texts {
+struct RowTexts {
     version: Version,
     row: u32,
-    texts: Vec<String>,
+    held: Vec<String>,
 }
 
 /// Key and encoded texts of the flagged rows of a range.
@@ -536,8 +538,8 @@ fn texts_of(
 }
 
 /// Reads what [`texts_of`] wrote.
-fn decode_texts(mut bytes: &[u8]) -> Vec<Texts> {
-    fn next(bytes: &mut &[u8]) -> Option<Texts> {
+fn decode_texts(mut bytes: &[u8]) -> Vec<RowTexts> {
+    fn next(bytes: &mut &[u8]) -> Option<RowTexts> {
         let (version, rest) = bytes.split_first()?;
         let (row, rest) = rest.split_first_chunk::<4>()?;
         let (n, mut rest) = rest.split_first()?;
@@ -550,14 +552,14 @@ fn decode_texts(mut bytes: &[u8]) -> Vec<Texts> {
             rest = after;
         }
         *bytes = rest;
-        Some(Texts {
+        Some(RowTexts {
             version: if *version == 0 {
                 Version::Old
             } else {
                 Version::New
             },
             row: u32::from_le_bytes(*row),
-            texts,
+            held: texts,
         })
     }
     let mut all = Vec::new();

@@ -209,16 +209,9 @@ pub struct Excerpt {
     /// As it stands in the data.
     pub text: String,
     /// Characters left out before it.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub omitted_before: u64,
     /// Characters left out behind it.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub omitted_after: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_zero(n: &u64) -> bool {
-    *n == 0
 }
 
 /// Unusable rows of one reason.
@@ -336,14 +329,11 @@ pub struct Example {
     /// After.
     pub new: Option<ExampleRow>,
     /// Whether the label of an edited pair is the other way round, too.
-    #[serde(default)]
     pub flipped: bool,
     /// Similarity of prompt, chosen and rejected (by the sides of the old version), of an
     /// edited pair; 1 for equal texts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub similarity: Option<[f64; 3]>,
     /// Why an unusable row is unusable.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 

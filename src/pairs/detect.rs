@@ -435,24 +435,35 @@ impl Detector<'_> {
     }
 }
 
-/// The text and the score of the structs in a list.
-fn struct_fields(column: &str, fields: &Fields) -> Option<Sides> {
-    let find = |known: &[&str], fits: fn(&DataType) -> bool| {
-        known.iter().find_map(|name| {
-            let mut fields = fields.iter();
-            let field = fields.find(|f| plain(f.name()) == *name && fits(f.data_type()))?;
-            Some(ListColumn {
-                column: column.to_owned(),
-                field: Some(field.name().clone()),
-            })
+/// The text and the score of the structs in a list; several where several fields could be the
+/// score and none is the overall one.
+fn struct_fields(column: &str, fields: &Fields) -> Vec<Sides> {
+    let find = |known: &str, fits: fn(&DataType) -> bool| {
+        let mut fields = fields.iter();
+        let field = fields.find(|f| plain(f.name()) == known && fits(f.data_type()))?;
+        Some(ListColumn {
+            column: column.to_owned(),
+            field: Some(field.name().clone()),
         })
     };
-    Some(Sides::Scored {
-        responses: find(&RESPONSE_FIELDS, |t| {
-            CellKind::of(t) == Some(CellKind::Text)
-        })?,
-        scores: find(&SCORE_FIELDS, DataType::is_numeric)?,
-    })
+    let is_text = |t: &DataType| CellKind::of(t) == Some(CellKind::Text);
+    let Some(responses) = RESPONSE_FIELDS.iter().find_map(|name| find(name, is_text)) else {
+        return Vec::new();
+    };
+    let mut scores: Vec<ListColumn> = SCORE_FIELDS
+        .iter()
+        .filter_map(|name| find(name, DataType::is_numeric))
+        .collect();
+    if find(SCORE_FIELDS[0], DataType::is_numeric).is_some() {
+        scores.truncate(1);
+    }
+    scores
+        .into_iter()
+        .map(|scores| Sides::Scored {
+            responses: responses.clone(),
+            scores,
+        })
+        .collect()
 }
 
 /// Columns with their types, the first few.

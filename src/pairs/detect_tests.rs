@@ -100,6 +100,12 @@ fn files_that_could_be_read_in_several_ways_are_refused() {
         let error = opened(&[&line], "").expect_err("refused").to_string();
         assert!(error.contains(problem), "{error}");
     }
+    let line = r#"{"prompt": "p", "completions": [{"text": "x", "score": 1, "reward": 2}]}"#;
+    let error = opened(&[line], "").expect_err("refused").to_string();
+    assert!(
+        error.contains("`completions.text` with `completions.reward`"),
+        "{error}"
+    );
     let line = format!(r#"{{{common}, "winner": "a", "preference": "b"}}"#);
     let source = opened(&[&line], "winner=preference").expect("opens");
     assert_eq!(rows(&source)[0].pair.as_ref().expect("usable").chosen, "y");

@@ -6,10 +6,12 @@ mod findings;
 mod settings;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod docs_tests;
+#[cfg(test)]
+mod tests;
 
 use super::document::{Block, Cell, Column, Document, Section, Table, Tile, Tone};
-use super::text::{count, counted, percent, share};
+use super::text::{count, counted, percent, put, share};
 use crate::audit::{Area, Audit, Finding, Level};
 
 /// The report of an audit, for all faces.
@@ -91,7 +93,7 @@ fn headline(audit: &Audit) -> (Tone, String) {
             checks_that(errors, "found", "found")
         );
         if warnings > 0 {
-            text.push_str(&format!(", {} warnings", count(warnings)));
+            put!(text, ", {} warnings", count(warnings));
         }
         (Tone::Error, text + ".")
     } else if warnings > 0 {
@@ -288,12 +290,10 @@ fn gate(audit: &Audit) -> Option<Section> {
         conditions => format!("Fails on: `{}`.", conditions.join("`, `")),
     };
     if let Some(policy) = &gate.policy {
-        judged.push_str(&format!(" Policy: `{policy}`."));
+        put!(judged, " Policy: `{policy}`.");
     }
     if let Some(baseline) = &gate.baseline {
-        judged.push_str(&format!(
-            " Baseline: `{baseline}`; only what is worse fails."
-        ));
+        put!(judged, " Baseline: `{baseline}`; only what is worse fails.");
     }
     blocks.push(Block::Text(judged));
     if !gate.ignored.is_empty() {

@@ -7,6 +7,7 @@
 
 mod audit;
 mod card;
+pub mod diff;
 pub mod document;
 mod html;
 mod json;

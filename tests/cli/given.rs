@@ -199,11 +199,13 @@ fn killed_while_artifacts_train() {
     assert!(tags(&killed) == tags(&whole), "other tags after a kill");
 }
 
-/// Model b is composed of the default backbone; what a run would do is told without doing it.
+/// Model a is the default encoder with its own tokenizer, model b is composed of it; what a run would do
+/// is told without doing it.
 #[test]
 fn one_model_from_a_folder() {
     let test = prepared(16);
-    generated(&test, "a");
+    let made = ["artifacts", "--from", "minilm", "--train", "last:1"];
+    test.ok(&[&made[..], &["-o", "a", "--quiet"]].concat());
     let one = format!("[model_a]\nartifacts = \"a\"\n{RUN_FILE}");
     fs::write(test.path("one.toml"), one).unwrap();
     let arguments = ["run", "in.parquet", "--run-dir", "clean.prefclean"];

@@ -7,8 +7,10 @@
 mod all_data;
 mod artifacts;
 mod audit;
+mod audit_gate;
 mod audit_real_data;
 mod completions;
+mod diff;
 mod doctor;
 mod errors;
 mod evaluate;

@@ -26,7 +26,7 @@ def normal(text):
 
 def loose(text):
     kept = (c for c in text if unicodedata.category(c)[0] not in "PZ" and not c.isspace())
-    return "".join(c for c in kept if unicodedata.category(c) not in ("Cf", "Cc")).lower()
+    return "".join(c for c in kept if unicodedata.category(c) not in ("Cf", "Cc", "Co")).lower()
 
 
 def split(chosen, rejected):

@@ -311,3 +311,16 @@ fn a_baseline_of_another_version_is_refused() {
     assert!(read("nonsense").contains("is not the report.json of an audit"));
     assert!(read("[1]").contains("is not the report.json of an audit"));
 }
+
+#[test]
+fn committed_policies_name_checks_that_there_are() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/policies");
+    let mut read = 0;
+    for entry in std::fs::read_dir(folder).expect("the policies") {
+        let path = entry.expect("an entry").path();
+        let policy = Policy::read(&path, crate::audit::checks::CHECKS).expect("a policy");
+        assert!(!policy.description.is_empty() && !policy.conditions.is_empty());
+        read += 1;
+    }
+    assert_eq!(read, 3);
+}

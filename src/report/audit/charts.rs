@@ -7,6 +7,10 @@ use crate::report::document::{
 };
 use crate::report::text::{count, number, percent};
 
+/// Pairs that must differ in a feature for it to be drawn: below, its interval says nothing and
+/// would only stretch the axis.
+const DRAWN: u64 = 30;
+
 /// Repeated pairs by source.
 pub(super) fn duplication(audit: &Audit) -> Vec<Block> {
     let Some(duplication) = &audit.duplication else {
@@ -92,11 +96,15 @@ pub(super) fn shortcuts(audit: &Audit) -> Vec<Block> {
         .collect();
     let mut effects: Vec<&Effect> = shortcuts.effects.iter().filter(|e| e.differ > 0).collect();
     effects.sort_by(|a, b| {
-        let strength = |e: &Effect| (e.win_rate - 0.5).abs();
-        strength(b).total_cmp(&strength(a))
+        let strength = |e: &Effect| (surely(e), (e.win_rate - 0.5).abs());
+        let (x, y) = (strength(a), strength(b));
+        y.0.total_cmp(&x.0).then(y.1.total_cmp(&x.1))
     });
-    if !effects.is_empty() {
-        blocks.push(Block::Plot(forest(&effects)));
+    let drawn: Vec<&Effect> = (effects.iter().copied())
+        .filter(|effect| effect.differ >= DRAWN)
+        .collect();
+    if !drawn.is_empty() {
+        blocks.push(Block::Plot(forest(&drawn)));
     }
     if !bins.is_empty() {
         blocks.push(Block::Plot(by_length(&bins)));
@@ -116,10 +124,16 @@ pub(super) fn shortcuts(audit: &Audit) -> Vec<Block> {
     blocks
 }
 
+/// How far a win rate is from one half at least, by its interval.
+fn surely(effect: &Effect) -> f64 {
+    let [low, high] = effect.win_rate_interval;
+    (low - 0.5).max(0.5 - high).max(0.0)
+}
+
 fn forest(effects: &[&Effect]) -> Plot {
     Plot {
         name: "shortcut-effects",
-        caption: "How often the chosen response has more of a feature, among pairs whose responses differ in it, with 95% intervals. Far from 50%: a reward model can learn the feature in place of quality. Grey: may be chance.".to_owned(),
+        caption: "How often the chosen response has more of a feature, among pairs whose responses differ in it, with 95% intervals. Far from 50%: a reward model can learn the feature in place of quality. Grey: may be chance. Features in which fewer than 30 pairs differ stand in the table only.".to_owned(),
         wide: true,
         chart: Chart::Forest(Forest {
             title: "What the label goes with".to_owned(),

@@ -70,8 +70,17 @@ fn note(audit: &Audit, finding: &Finding) -> Note {
     if let Some(check) = CHECKS.iter().find(|check| check.name == finding.check) {
         blocks.push(Block::Text(advice(check)));
     }
-    if !finding.figures.is_empty() {
+    // counts read well as a sentence, estimates in a table
+    if finding
+        .figures
+        .iter()
+        .any(|figure| figure.interval.is_some())
+    {
         blocks.push(Block::Table(figures(&finding.figures)));
+    } else if !finding.figures.is_empty() {
+        let words = |figure: &Figure| format!("{}: {}", figure.name, value(figure.value));
+        let all: Vec<String> = finding.figures.iter().map(words).collect();
+        blocks.push(Block::Text(format!("{}.", all.join("; "))));
     }
     if !finding.examples.is_empty() {
         let shown = finding.examples.len() as u64;

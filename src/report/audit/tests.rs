@@ -18,7 +18,7 @@ fn with_default<T: Default + serde::Serialize>(set: Value) -> Value {
 }
 
 /// An audit with all there can be.
-pub(crate) fn example() -> Audit {
+pub(super) fn example() -> Audit {
     let finding = |check: &str, area: &str, level: &str, count: u64, message: &str| {
         serde_json::json!({
             "check": check, "area": area, "level": level, "count": count, "of": 8552,
@@ -137,7 +137,7 @@ pub(crate) fn example() -> Audit {
 }
 
 /// The same at a gate.
-pub(crate) fn example_at_gate() -> Audit {
+pub(super) fn example_at_gate() -> Audit {
     let mut audit = example();
     audit.gate = Some(GateResult {
         passed: false,

@@ -7,6 +7,8 @@ use crate::report::html::{CELL, ROWS, shell};
 use crate::report::plots::Drawing;
 use crate::report::text::{count, put};
 
+/// Longest text in literal type that is not broken into lines.
+const NAME: usize = 40;
 /// Longest paragraph.
 const PARAGRAPH: usize = 4_000;
 
@@ -86,6 +88,7 @@ fn blocks(out: &mut String, blocks: &[Block]) -> Result<(), ReportError> {
             Block::Note(note) => one_note(out, note)?,
             Block::Table(table) => one_table(out, table),
             Block::Plot(plot) => one_plot(out, plot)?,
+            Block::Comparisons(list) => super::comparison::html(out, list),
             Block::Folded {
                 title,
                 blocks: inner,
@@ -103,9 +106,14 @@ fn blocks(out: &mut String, blocks: &[Block]) -> Result<(), ReportError> {
 }
 
 fn one_note(out: &mut String, note: &Note) -> Result<(), ReportError> {
-    put!(out, "<div class=\"note {}\"><p>", note.tone.as_str());
+    put!(out, "<div class=\"note card {}\"><p>", note.tone.as_str());
     if !note.label.is_empty() {
-        put!(out, "<b class=\"label\">{}</b> ", line(&note.label, CELL));
+        put!(
+            out,
+            "<b class=\"chip {}\">{}</b> ",
+            note.tone.as_str(),
+            line(&note.label, CELL)
+        );
     }
     if !note.code.is_empty() {
         put!(out, "<code>{}</code> ", line(&note.code, CELL));
@@ -129,7 +137,13 @@ fn one_plot(out: &mut String, plot: &Plot) -> Result<(), ReportError> {
 }
 
 fn one_table(out: &mut String, table: &Table) {
-    out.push_str("<div class=\"scroll\"><table><thead><tr>");
+    // many columns scroll on a narrow screen rather than break their words
+    let class = if table.columns.len() > 3 {
+        " class=\"many\""
+    } else {
+        ""
+    };
+    put!(out, "<div class=\"scroll\"><table{class}><thead><tr>");
     for column in &table.columns {
         let class = if column.number { " class=\"n\"" } else { "" };
         put!(out, "<th{class}>{}", line(&column.name, CELL));
@@ -160,6 +174,10 @@ fn one_table(out: &mut String, table: &Table) {
 
 fn one_cell(cell: &Cell) -> String {
     let shown = match (cell.code, cell.text.is_empty()) {
+        // a name stays in one piece
+        (true, false) if cell.text.chars().nth(NAME).is_none() => {
+            format!("<code class=\"name\">{}</code>", line(&cell.text, CELL))
+        }
         (true, false) => format!("<code>{}</code>", line(&cell.text, CELL)),
         _ => sentence(&cell.text, CELL),
     };

@@ -123,6 +123,7 @@ fn blocks(out: &mut String, blocks: &[Block], rows: usize, detail: usize) {
                 }
             }
             Block::Table(table) => one_table(out, table, rows),
+            Block::Comparisons(list) => super::comparison::markdown(out, list, rows),
             Block::Folded {
                 title,
                 blocks: inner,
