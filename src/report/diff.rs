@@ -35,7 +35,7 @@ pub fn document(diff: &Diff, reasons: &[Reason]) -> Document {
     sections.push(how_section(diff));
     Document {
         title: format!("{} → {}", diff.old.name, diff.new.name),
-        kind: "Dataset diff".to_owned(),
+        kind: "prefclean diff".to_owned(),
         headline: headline(diff, changes, same_columns),
         outcome: outcome(diff),
         tone: if !reasons.is_empty() {

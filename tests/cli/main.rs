@@ -6,7 +6,9 @@
 
 mod all_data;
 mod artifacts;
+mod audit;
 mod audit_gate;
+mod audit_real_data;
 mod completions;
 mod diff;
 mod doctor;

@@ -32,5 +32,7 @@ fn look(row: &RowView<'_>) -> Option<Hit> {
     }
     let whole = row.whole();
     let (chosen, rejected) = (turns::count(&whole.chosen), turns::count(&whole.rejected));
-    (chosen != rejected).then(|| Hit::new(format!("turns: chosen {chosen}, rejected {rejected}")))
+    // a side without turns is another defect
+    let differ = chosen != rejected && chosen > 0 && rejected > 0;
+    differ.then(|| Hit::new(format!("turns: chosen {chosen}, rejected {rejected}")))
 }
