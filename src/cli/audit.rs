@@ -60,8 +60,8 @@ pub struct AuditArgs {
     #[arg(long, value_name = "FILE", help_heading = "Gate")]
     baseline: Option<PathBuf>,
 
-    /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME, or response_a, response_b and
-    /// winner (with a_wins=VALUE,b_wins=VALUE), or responses and scores; default: detected
+    /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME, or `response_a`, `response_b` and
+    /// `winner` (with `a_wins=VALUE,b_wins=VALUE`), or `responses` and `scores`; default: detected
     #[arg(long, value_name = "LIST", value_parser = columns, help_heading = "Settings")]
     columns: Option<Columns>,
 

@@ -94,8 +94,8 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Settings")]
     dry_run: bool,
 
-    /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME, or response_a, response_b and
-    /// winner (with a_wins=VALUE,b_wins=VALUE), or responses and scores; default: detected
+    /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME, or `response_a`, `response_b` and
+    /// `winner` (with `a_wins=VALUE,b_wins=VALUE`), or `responses` and `scores`; default: detected
     #[arg(long, value_name = "LIST", help_heading = "Settings")]
     columns: Option<String>,
 

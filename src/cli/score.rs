@@ -35,8 +35,8 @@ pub struct ScoreArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME, or response_a, response_b and
-    /// winner (with a_wins=VALUE,b_wins=VALUE), or responses and scores; default: detected
+    /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME, or `response_a`, `response_b` and
+    /// `winner` (with `a_wins=VALUE,b_wins=VALUE`), or `responses` and `scores`; default: detected
     #[arg(long, value_name = "LIST")]
     columns: Option<String>,
 

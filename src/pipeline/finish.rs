@@ -125,6 +125,7 @@ fn write_card(
         files: shards.len(),
         bytes: shards.iter().map(|shard| shard.bytes).sum(),
         decoded_bytes: shards.iter().map(|shard| shard.decoded_bytes).sum(),
+        extra_columns: manifest.extra_columns,
     };
     let path = card_path(folder);
     if path.ends_with(OTHER_CARD) {

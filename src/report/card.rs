@@ -25,6 +25,8 @@ pub struct CardData {
     pub bytes: u64,
     /// Bytes of all columns before compression.
     pub decoded_bytes: u64,
+    /// Whether columns of ours were added.
+    pub extra_columns: bool,
 }
 
 /// The card.
@@ -42,6 +44,12 @@ pub fn card(report: &Report, data: &CardData) -> String {
     );
     removed(&mut out, report);
     how(&mut out, report);
+    if data.extra_columns {
+        out.push_str(
+            "\nColumns that begin with `prefclean_` were added: the pair's id, its tag, how suspicious its label is, \
+             and the calibrated probability that it is wrong. All other columns are as they were.\n",
+        );
+    }
     out
 }
 
@@ -120,7 +128,11 @@ fn how(out: &mut String, report: &Report) {
             "input",
             format!(
                 "{}, {}, BLAKE3 {}",
-                code(&label(&input.path, 200)),
+                // where it was on somebody's machine is nobody's business
+                code(&label(
+                    input.path.rsplit(['/', '\\']).next().unwrap_or_default(),
+                    200
+                )),
                 counted(input.rows, "row"),
                 code(digest)
             ),
@@ -142,11 +154,6 @@ fn how(out: &mut String, report: &Report) {
         let words = format!("{}, {}", model.backbone, model.head);
         row("reward model", prose(&words, 200));
     }
-    let _ = writeln!(
-        out,
-        "\nColumns that begin with `prefclean_` were added: the pair's id, its tag, how suspicious its label is, \
-         and the calibrated probability that it is wrong. All other columns are as they were."
-    );
 }
 
 /// Inputs that are listed.
@@ -245,6 +252,7 @@ mod tests {
             files: 2,
             bytes: 100,
             decoded_bytes: 400,
+            extra_columns: true,
         }
     }
 
