@@ -85,6 +85,8 @@ impl Sink for Matching<'_> {
     fn left_over(&mut self, row: Leftover) {
         let record = &row.record;
         let share = match self.next {
+            // a further row of a pair that is there is not another pair's prompt, edited
+            Next::Share(Share::Responses) if row.kin => return self.push_end(&row),
             Next::Share(share) if record.state == 0 => share,
             _ => return self.push_end(&row),
         };

@@ -565,7 +565,7 @@ fn sources_section(diff: &Diff) -> Section {
 fn examples_section(examples: &[Example]) -> Section {
     let mut blocks = Vec::new();
     for of_class in examples.chunk_by(|a, b| a.class == b.class) {
-        blocks.push(Block::Text(format!("{}:", of_class[0].class)));
+        blocks.push(Block::Text(of_class[0].class.clone()));
         blocks.push(Block::Comparisons(
             of_class.iter().map(comparison).collect(),
         ));

@@ -72,7 +72,9 @@ fn changes_are_told_apart() {
     ]));
     insta::assert_snapshot!(
         "changes_report",
-        std::fs::read_to_string(test.path("out/report.md")).unwrap()
+        std::fs::read_to_string(test.path("out/report.md"))
+            .unwrap()
+            .replace(env!("CARGO_PKG_VERSION"), "[VERSION]")
     );
     let changes = table(test.path("out/changes.parquet"));
     let classes = texts(&changes, "class");
@@ -89,13 +91,8 @@ fn changes_are_told_apart() {
     let written: Value =
         serde_json::from_slice(&std::fs::read(test.path("out/report.json")).unwrap()).unwrap();
     assert_eq!(printed, written);
-    for face in ["report.html", "report.md"] {
-        let text = std::fs::read_to_string(test.path("out").join(face)).unwrap();
-        assert!(
-            !text.contains('\u{1b}') && !text.contains("<b>Pinch"),
-            "{face}"
-        );
-    }
+    let page = std::fs::read_to_string(test.path("out/report.html")).unwrap();
+    assert!(!page.contains('\u{1b}') && !page.contains("<b>Pinch"));
 }
 
 #[test]
@@ -138,25 +135,11 @@ fn what_cannot_be_read_is_named() {
 #[test]
 fn shapes_do_not_matter() {
     let test = CliTest::new();
-    let shapes = [
-        "transcripts.parquet",
-        "prompt-strings.jsonl",
-        "lists-implicit.parquet",
-    ];
-    for other in &shapes[1..] {
-        let (a, b) = (
-            fixture("shapes/transcripts.parquet"),
-            fixture(&format!("shapes/{other}")),
-        );
-        let found = test.json(&["diff", &a, &b, "--quiet"]);
-        let held = found["old"]["usable"].as_u64().unwrap();
-        let counts = &found["counts"];
-        let same = ["unchanged", "columns_changed"]
-            .iter()
-            .map(|c| counts[c].as_u64().unwrap());
-        if *other == "lists-implicit.parquet" {
-            assert_eq!(same.sum::<u64>(), held, "{counts}");
-        }
+    let old = fixture("shapes/transcripts.parquet");
+    for other in ["lists-implicit.parquet", "lists-explicit.jsonl"] {
+        let new = fixture(&format!("shapes/{other}"));
+        let found = test.json(&["diff", &old, &new, "--quiet"]);
+        assert_eq!(found["counts"]["unchanged"], 6, "{other}");
     }
 }
 
