@@ -62,7 +62,7 @@ impl Default for AuditOptions {
             source_column: None,
             score_columns: Vec::new(),
             near_threshold: 0.8,
-            memory_mib: 768,
+            memory_mib: 512,
         }
     }
 }

@@ -113,7 +113,7 @@ pub struct AuditArgs {
     #[arg(
         long,
         value_name = "MIB",
-        default_value_t = 768,
+        default_value_t = 512,
         help_heading = "Runtime"
     )]
     memory_mib: u64,
