@@ -250,7 +250,7 @@ impl fmt::Display for Condition {
 }
 
 /// The name of a check as it stands in the list of checks.
-fn known(name: &str, checks: &[&'static Check]) -> Result<&'static str, GateError> {
+pub(super) fn known(name: &str, checks: &[&'static Check]) -> Result<&'static str, GateError> {
     if let Some(check) = checks.iter().find(|check| check.name == name) {
         return Ok(check.name);
     }

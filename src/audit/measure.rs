@@ -63,6 +63,8 @@ pub(super) struct Plan {
 /// What one row gives.
 #[derive(Debug, Default)]
 pub(super) struct RowMeasure {
+    /// Whether the row could be split into texts.
+    is_split: bool,
     difference: Option<Difference>,
     sampled: bool,
     turns: u32,
@@ -97,10 +99,20 @@ pub(super) struct Measures {
 
 /// The parts of an audit that come from measures.
 pub(super) struct Described {
-    pub shortcuts: Shortcuts,
+    pub shortcuts: Option<Shortcuts>,
     pub composition: Composition,
     pub agreement: Option<Agreement>,
     pub findings: Vec<Finding>,
+}
+
+impl RowMeasure {
+    /// What a row gives where only lengths are wanted.
+    pub(super) fn lengths_only(row: &RowView<'_>) -> Self {
+        Self {
+            is_split: row.texts.is_ok(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Plan {
@@ -151,6 +163,7 @@ impl Plan {
             measure.scripts = scripts(&whole.chosen) | scripts(&whole.rejected);
             return measure;
         };
+        measure.is_split = true;
         measure.tokens = row
             .tokens
             .map(|tokens| [tokens.prompt, tokens.chosen, tokens.rejected]);
@@ -279,6 +292,8 @@ impl Measures {
         self.cjk += u64::from(measure.scripts & CJK != 0);
         if measure.turns > 0 {
             self.turns.add(u64::from(measure.turns));
+        }
+        if measure.is_split {
             let lengths = [
                 facts.lengths.prompt,
                 facts.lengths.chosen,
@@ -369,10 +384,20 @@ impl Measures {
             agreement
         });
         Described {
-            shortcuts,
+            shortcuts: Some(shortcuts),
             composition,
             agreement,
             findings,
+        }
+    }
+
+    /// Lengths and sources alone, where nothing else was measured.
+    pub(super) fn describe_lengths(&self, rows: &Rows, seed: u64) -> Described {
+        Described {
+            shortcuts: None,
+            composition: self.composition(rows, seed),
+            agreement: None,
+            findings: Vec::new(),
         }
     }
 
@@ -412,7 +437,7 @@ impl Measures {
         Composition {
             rows: self.rows,
             lengths: all_lengths,
-            turns: Some(self.turns.distribution()),
+            turns: Some(self.turns.distribution()).filter(|turns| turns.count > 0),
             sources,
             more_sources,
             scripts: most_first(scripts.map(|(name, rows)| ((*name).to_owned(), rows))),

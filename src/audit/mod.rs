@@ -38,6 +38,7 @@ pub mod scan;
 pub mod shortcuts;
 mod tally;
 pub mod text;
+mod wanted;
 
 #[cfg(test)]
 mod tests;
@@ -147,6 +148,9 @@ pub enum AuditError {
     /// More rows than a position can name.
     #[error("{0} rows are more than an audit can hold ({max})", max = u32::MAX)]
     TooManyRows(u64),
+    /// A check is named that there is not.
+    #[error(transparent)]
+    Check(#[from] gate::GateError),
     /// Near-duplicates cannot be looked for.
     #[error(transparent)]
     Near(#[from] near::NearError),
@@ -182,6 +186,7 @@ pub fn audit(
         scanned.describe(options.seed)
     });
     findings.append(&mut described.findings);
+    findings.retain(|finding| options.wants(&finding.check));
     described.composition.personal_data = measure::personal_data(&findings);
     progress.end();
     sort(&mut findings);
@@ -206,8 +211,8 @@ pub fn audit(
         }),
         findings,
         gate: None,
-        duplication: Some(duplication),
-        shortcuts: Some(described.shortcuts),
+        duplication,
+        shortcuts: described.shortcuts,
         agreement: described.agreement,
         composition: Some(described.composition),
         settings: options.clone(),

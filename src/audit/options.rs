@@ -12,6 +12,8 @@ use crate::tokens::TokenPolicy;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuditOptions {
+    /// Names of the checks to make; empty: all.
+    pub checks: Vec<String>,
     /// Look at about this many rows, drawn by a hash of their content; `None`: at all.
     pub sample: Option<u64>,
     /// Seeds the sample and every other draw.
@@ -56,6 +58,7 @@ impl TokenLimit {
 impl Default for AuditOptions {
     fn default() -> Self {
         Self {
+            checks: Vec::new(),
             sample: None,
             seed: 0,
             tokens: None,
@@ -88,6 +91,7 @@ impl AuditOptions {
     /// # Errors
     /// [`AuditError::Options`] with the setting and its range.
     pub fn validate(&self) -> Result<(), AuditError> {
+        self.validate_checks()?;
         let wrong = |text: String| Err(AuditError::Options(text));
         if self.sample == Some(0) {
             return wrong("a sample must have at least one row".to_owned());

@@ -19,6 +19,7 @@ use super::measure::{Described, Measures, Plan, RowMeasure};
 use super::rows::{RowFacts, RowView, Rows, Sides};
 use super::tally::Tally;
 use super::text::{hash, loose};
+use super::wanted::Wanted;
 use super::{AuditError, AuditOptions, Finding, Timings};
 use crate::pairs::id::normalise;
 use crate::pairs::{BatchRows, PairBatch, PairSource, PairText, Shape, Sides as ShapeSides};
@@ -45,13 +46,17 @@ pub struct Scanned {
     has_tokens: bool,
     /// Whether a column tells the sides apart.
     has_label: bool,
+    /// What was looked for.
+    pub(super) wanted: Wanted,
 }
 
 impl Scanned {
     /// The findings of the row checks that ran.
     #[must_use]
     pub fn row_findings(&self) -> Vec<Finding> {
-        (ROW_CHECKS.iter().zip(&self.gathered.tallies))
+        let wanted = self.wanted.rows.iter();
+        (ROW_CHECKS.iter().zip(&self.gathered.tallies).zip(wanted))
+            .filter_map(|(check, wanted)| wanted.then_some(check))
             .filter(|(check, _)| match check.needs {
                 Needs::Texts => true,
                 Needs::Tokens => self.has_tokens,
@@ -63,9 +68,12 @@ impl Scanned {
 
     /// What the label goes with, what the data is made of, and what its annotators say.
     pub(super) fn describe(&self, seed: u64) -> Described {
-        self.gathered
-            .measures
-            .describe(&self.rows, &self.plan, seed)
+        let measures = &self.gathered.measures;
+        if self.wanted.measures {
+            measures.describe(&self.rows, &self.plan, seed)
+        } else {
+            measures.describe_lengths(&self.rows, seed)
+        }
     }
 }
 
@@ -379,6 +387,7 @@ fn pass(
         has_tokens: looker.tokens.is_some(),
         has_label: label_column(source.shape()).is_some(),
         plan: looker.plan,
+        wanted: looker.wanted,
     })
 }
 
@@ -419,6 +428,7 @@ struct Looker<'a> {
     tokens: Option<TokenMeasure>,
     scores: ScoreColumns,
     duplicates: duplicates::Measurer,
+    wanted: Wanted,
 }
 
 impl<'a> Looker<'a> {
@@ -443,6 +453,7 @@ impl<'a> Looker<'a> {
             tokens,
             scores,
             duplicates: duplicates::Measurer::new(options, compares_prompts)?,
+            wanted: Wanted::new(options),
         })
     }
 
@@ -478,14 +489,26 @@ impl<'a> Looker<'a> {
             unusable,
             source: None,
             index: u32::try_from(at.index).expect("the scan refuses more rows"),
-            texts: each(hashed, |text| hash(&normalise(text))),
-            loose: each(hashed, |text| hash(&loose(text))),
+            texts: if self.wanted.texts {
+                each(hashed, |text| hash(&normalise(text)))
+            } else {
+                Sides::default()
+            },
+            loose: if self.wanted.loose {
+                each(hashed, |text| hash(&loose(text)))
+            } else {
+                Sides::default()
+            },
             lengths: each(hashed, |text| {
                 u32::try_from(text.trim().chars().count()).unwrap_or(u32::MAX)
             }),
         };
         let of_row = texts.as_ref().map_err(|_| hashed);
-        let duplicates = self.duplicates.measure(&facts, of_row);
+        let duplicates = if self.wanted.duplicates {
+            self.duplicates.measure(&facts, of_row)
+        } else {
+            duplicates::Measured::default()
+        };
         if self.depth == Depth::Other {
             return Ok(Some(Measured {
                 facts,
@@ -514,13 +537,21 @@ impl<'a> Looker<'a> {
             whole: OnceCell::new(),
         };
         let mut hits = Vec::new();
-        for (check, row_check) in ROW_CHECKS.iter().enumerate() {
+        let wanted = self.wanted.rows.iter().enumerate();
+        for (check, row_check) in wanted
+            .filter(|(_, wanted)| **wanted)
+            .map(|(i, _)| (i, &ROW_CHECKS[i]))
+        {
             if let Some(hit) = (row_check.look)(&view) {
                 hits.push((check, hit));
             }
         }
         let margins = self.scores.margins(&view);
-        let measure = Some(Box::new(self.plan.measure(&view)));
+        let measure = Some(Box::new(if self.wanted.measures {
+            self.plan.measure(&view)
+        } else {
+            RowMeasure::lengths_only(&view)
+        }));
         Ok(Some(Measured {
             facts,
             measure,

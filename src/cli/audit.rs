@@ -65,6 +65,15 @@ pub struct AuditArgs {
     #[arg(long, value_name = "LIST", value_parser = columns, help_heading = "Settings")]
     columns: Option<Columns>,
 
+    /// Only these checks; default: all of docs/checks.md
+    #[arg(
+        long,
+        value_name = "CHECK,…",
+        value_delimiter = ',',
+        help_heading = "Settings"
+    )]
+    checks: Vec<String>,
+
     /// Column that names a pair's source; default: `source` where there is one
     #[arg(long, value_name = "COLUMN", help_heading = "Settings")]
     source_column: Option<String>,
@@ -130,6 +139,7 @@ fn columns(text: &str) -> Result<Columns, crate::pairs::PairsError> {
 impl AuditArgs {
     fn options(&self) -> AuditOptions {
         AuditOptions {
+            checks: self.checks.clone(),
             sample: self.sample,
             tokens: (self.tokenizer.clone().zip(self.max_length_tokens)).map(
                 |(tokenizer, max_length_tokens)| TokenLimit {

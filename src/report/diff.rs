@@ -4,7 +4,7 @@ use super::document::{
     Block, Cell, Chart, Column, Compared, Comparison, Document, Estimated, Forest, Note, Passage,
     Plot, Section, Table, Tile, Tone,
 };
-use super::text::{count, counted, number, percent, share};
+use super::text::{count, counted, number, percent, put, share};
 use crate::diff::{
     CellExample, ColumnChange, Diff, Example, ExampleRow, Excerpt, LengthDrift, Reason,
     ShortcutDrift, SourceDrift,
@@ -119,7 +119,8 @@ fn outcome(diff: &Diff) -> String {
     let counts = &diff.counts;
     let mut out = format!("{} unchanged.", counted(counts.unchanged, "pair"));
     if counts.moved > 0 {
-        out += &format!(
+        put!(
+            out,
             " {} in another place, which is not counted as a change.",
             counted(counts.moved, "row")
         );
@@ -587,13 +588,13 @@ fn comparison(example: &Example) -> Comparison {
     let mut title = format!("{}, {place}", example.class);
     if let Some(similarity) = example.similarity {
         let lowest = similarity.into_iter().fold(1.0, f64::min);
-        title += &format!(", similarity {lowest:.2}");
+        put!(title, ", similarity {lowest:.2}");
         if example.flipped {
             title += ", label flipped too";
         }
     }
     if let Some(reason) = &example.reason {
-        title += &format!(", {reason}");
+        put!(title, ", {reason}");
     }
     let mut names = Vec::new();
     for row in [&example.old, &example.new].into_iter().flatten() {

@@ -14,8 +14,8 @@ fn help_text() {
 
 /// Writes one JSON object a line.
 fn write_lines(path: &Path, rows: &[Value]) {
-    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
-    std::fs::write(path, lines).unwrap();
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    std::fs::write(path, lines.join("\n") + "\n").unwrap();
 }
 
 fn versions(test: &CliTest) {

@@ -198,7 +198,7 @@ pub fn findings(
     others: &[Scanned],
     options: &AuditOptions,
     timings: &mut Timings,
-) -> Result<(Vec<Finding>, Duplication), AuditError> {
+) -> Result<(Vec<Finding>, Option<Duplication>), AuditError> {
     let mut findings = Vec::new();
     timings.of("row checks: findings", || {
         findings.extend(scanned.row_findings());
@@ -207,9 +207,11 @@ pub fn findings(
         findings.extend(labels::contradictory_labels::findings(&scanned.rows));
         findings.extend(scanned.gathered.scores.findings(&scanned.rows));
     });
-    timings.of("labels: cycles", || {
-        findings.push(labels::cycles::finding(&scanned.rows));
-    });
+    if options.wants(labels::cycles::CHECK.name) {
+        timings.of("labels: cycles", || {
+            findings.push(labels::cycles::finding(&scanned.rows));
+        });
+    }
     let parts = duplicates::parts(source, scanned, against, others)?;
     let (of_duplicates, duplication) = duplicates::findings(&parts, options, timings)?;
     findings.extend(of_duplicates);

@@ -170,7 +170,7 @@ mod tests {
         let found = counts.distribution();
         assert_eq!((found.count, found.min, found.max), (1001, 0, 1000));
         assert!((found.mean - 500.0).abs() < 1e-12);
-        let median = found.quantiles.iter().find(|q| q.q == 0.5);
+        let median = found.quantiles.iter().find(|q| (q.q - 0.5).abs() < 1e-12);
         assert_eq!(median.map(|q| q.value), Some(500));
         assert_eq!(found.histogram.iter().map(|b| b.count).sum::<u64>(), 1001);
         assert_eq!(

@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(all.len(), 3000);
         let from_disk = candidates(&[(&spilled, 0)], |_, _| true).expect("read");
         assert_eq!(all, from_disk);
-        let is_odd = |a: u32, b: u32| (a / 2 + b / 2) % 3 == 0;
+        let is_odd = |a: u32, b: u32| (a / 2 + b / 2).is_multiple_of(3);
         let odd = candidates(&[(&kept, 0)], is_odd).expect("in memory");
         let expected: Vec<Candidate> = all.into_iter().filter(|c| is_odd(c.a, c.b)).collect();
         assert_eq!(odd, expected);

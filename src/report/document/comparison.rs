@@ -191,11 +191,11 @@ const fn close(tag: ChangeTag) -> &'static str {
 mod tests {
     use super::*;
 
-    fn passage(text: &str) -> Option<Passage> {
-        Some(Passage {
+    fn passage(text: &str) -> Passage {
+        Passage {
             text: text.to_owned(),
             ..Passage::default()
-        })
+        }
     }
 
     #[test]
@@ -207,13 +207,13 @@ mod tests {
             texts: vec![
                 Compared {
                     name: "chosen".to_owned(),
-                    old: passage(&format!("{long}the <soil> feels dry")),
-                    new: passage(&format!("{long}the earth feels dry")),
+                    old: Some(passage(&format!("{long}the <soil> feels dry"))),
+                    new: Some(passage(&format!("{long}the earth feels dry"))),
                 },
                 Compared {
                     name: "rejected".to_owned(),
                     old: None,
-                    new: passage("`x`\u{202e}"),
+                    new: Some(passage("`x`\u{202e}")),
                 },
             ],
         };

@@ -24,9 +24,21 @@ mod tests;
 use crate::audit::duplication::{Duplication, SourceDuplicates};
 use crate::audit::rows::Rows;
 use crate::audit::scan::Scanned;
-use crate::audit::{AuditError, AuditOptions, Finding, Timings};
+use crate::audit::{AuditError, AuditOptions, Check, Finding, Timings};
 use crate::pairs::PairSource;
 use measure::Gathered;
+
+/// The checks that need more of a row than the hash of its content.
+pub const WITH_SKETCHES: [&Check; 8] = [
+    &normalised_duplicates::CHECK,
+    &near_duplicate_pairs::CHECK,
+    &repeated_prompts::CHECK,
+    &repeated_responses::CHECK,
+    &continued_conversations::CHECK,
+    &shared_first_turns::CHECK,
+    &leakage::BETWEEN_SPLITS,
+    &leakage::FROM_OTHER_DATA,
+];
 
 /// Data that was scanned: the audited one, or one that it is compared with.
 ///
@@ -92,8 +104,12 @@ pub fn findings(
     parts: &[Part],
     options: &AuditOptions,
     timings: &mut Timings,
-) -> Result<(Vec<Finding>, Duplication), AuditError> {
+) -> Result<(Vec<Finding>, Option<Duplication>), AuditError> {
     let rows = parts[0].rows;
+    if !WITH_SKETCHES.iter().any(|check| options.wants(check.name)) {
+        let drafts = vec![duplicate_pairs::draft(rows)];
+        return Ok((drafts::finish(drafts, parts)?, None));
+    }
     let near = timings.of("near-duplicates: candidates and comparing", || {
         near_pass::pairs(parts, options)
     })?;
@@ -119,7 +135,7 @@ pub fn findings(
     let findings = timings.of("duplicates: reading examples again", || {
         drafts::finish(drafts, parts)
     })?;
-    Ok((findings, duplication))
+    Ok((findings, Some(duplication)))
 }
 
 /// How much repeats, by source.

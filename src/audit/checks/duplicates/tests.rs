@@ -24,7 +24,8 @@ fn run_with(source: &PairSource, against: &[PairSource], options: &AuditOptions)
     let scanned = scan(source);
     let others: Vec<_> = against.iter().map(scan).collect();
     let parts = parts(source, &scanned, against, &others).expect("few rows");
-    findings(&parts, options, &mut Timings::default()).expect("found")
+    let found = findings(&parts, options, &mut Timings::default()).expect("found");
+    (found.0, found.1.expect("all checks were asked for"))
 }
 
 fn finding<'a>(found: &'a Found, check: &str) -> &'a Finding {
