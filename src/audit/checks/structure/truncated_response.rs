@@ -42,6 +42,8 @@ const MIN_CHARS: usize = 40;
 const LONG_CHARS: usize = 300;
 /// Characters of a last line that is a sentence, not a signature, heading or item.
 const LINE_CHARS: usize = 60;
+/// Characters of a sentence that was begun and not ended.
+const BEGUN_CHARS: usize = 24;
 /// Words that no sentence ends with: English, German, French, Spanish.
 const OPEN_WORDS: [&str; 28] = [
     "the", "an", "and", "or", "but", "because", "which", "your", "my", "their", "its", "our",
@@ -113,9 +115,18 @@ fn ends_unlike_others(text: &str, line: &str, last: char) -> bool {
             '.', '!', '?', ':', '"', '”', ')', '。', '！', '？', '：', '।', '؟',
         ])
     });
-    let in_line =
-        line.contains(". ") || line.contains("。") || line.contains("! ") || line.contains("? ");
-    sentences >= 4 && all_stop && in_line
+    // a farewell such as `All the best` needs no full stop
+    let begun = ["\u{3002}", ". ", "! ", "? "]
+        .iter()
+        .filter_map(|stop| line.rfind(stop).map(|at| &line[at + stop.len()..]))
+        .map(|rest| rest.trim().chars().count())
+        .min();
+    let enough = if is_cjk(last) {
+        BEGUN_CHARS / 3
+    } else {
+        BEGUN_CHARS
+    };
+    sentences >= 4 && all_stop && begun.is_some_and(|chars| chars >= enough)
 }
 
 fn is_cjk(c: char) -> bool {
