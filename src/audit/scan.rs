@@ -254,7 +254,7 @@ impl ExtraCells {
 /// The column that tells which side is preferred, where sides are not named so.
 pub(super) fn label_column(shape: &Shape) -> Option<&str> {
     match &shape.sides {
-        ShapeSides::Named { .. } => None,
+        ShapeSides::Named { .. } | ShapeSides::Absent => None,
         ShapeSides::Winner { winner, .. } => Some(&winner.column),
         ShapeSides::Scored { scores, .. } => Some(&scores.column),
     }

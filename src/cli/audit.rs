@@ -31,7 +31,8 @@ pub struct AuditArgs {
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
-    /// Data that must share no pair or prompt with the inputs; may be given more than once
+    /// Data that must share no pair or prompt with the inputs, or prompts alone, such as a benchmark;
+    /// may be given more than once
     #[arg(long, value_name = "FILE")]
     against: Vec<PathBuf>,
 
@@ -188,8 +189,12 @@ pub(super) fn run(args: &AuditArgs) -> anyhow::Result<Outcome> {
     };
     let source = PairSource::open(&args.inputs, &read)?;
     let mut against = Vec::new();
+    let prompts_too = ReadOptions {
+        prompts_alone: true,
+        ..read.clone()
+    };
     for path in &args.against {
-        against.push(PairSource::open(&[path], &read)?);
+        against.push(PairSource::open(&[path], &prompts_too)?);
     }
     let progress = TerminalProgress::new(args.quiet);
     let mut audit = audit::audit(&source, &against, &args.options(), &progress)?;

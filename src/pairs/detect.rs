@@ -39,6 +39,7 @@ impl Detector<'_> {
             Sides::Winner { a, b, .. } => (a, b),
             // lists of responses hold text
             Sides::Scored { responses, .. } => (&responses.column, &responses.column),
+            Sides::Absent => return Ok(shape),
         };
         let scored = matches!(shape.sides, Sides::Scored { .. });
         let kinds = if scored {
@@ -91,6 +92,16 @@ impl Detector<'_> {
             }
         }
         Ok(shape)
+    }
+
+    /// The shape of a file that holds prompts alone; `None` where no column is one.
+    pub(super) fn detect_prompts(&self) -> Result<Option<Shape>> {
+        let prompt = self.prompt()?;
+        Ok((!prompt.is_empty()).then_some(Shape {
+            kind: ShapeKind::Strings,
+            prompt,
+            sides: Sides::Absent,
+        }))
     }
 
     fn sides(&self) -> Result<Sides> {
@@ -353,6 +364,7 @@ impl Detector<'_> {
                     format!("`{a}` and `{b}` with `{}`", winner.column)
                 }
                 Sides::Scored { responses, scores } => format!("`{responses}` with `{scores}`"),
+                Sides::Absent => String::new(),
             })
             .collect();
         self.no_shape(format!(

@@ -86,6 +86,7 @@ enum SideCells {
         verdicts: Vec<Verdict>,
     },
     Scored(Box<ScoredCells>),
+    Absent,
 }
 
 /// One side of a row.
@@ -162,6 +163,7 @@ impl BatchRows {
                 (column(batch, &responses.column)?, responses),
                 (column(batch, &scores.column)?, scores),
             )?)),
+            Sides::Absent => SideCells::Absent,
         };
         Ok(Self {
             kind: shape.kind,
@@ -197,6 +199,7 @@ impl BatchRows {
                     None,
                 )
             }
+            SideCells::Absent => ([Side::Text(""), Side::Text("")], None),
         })
     }
 
@@ -230,6 +233,7 @@ impl BatchRows {
     #[must_use]
     pub fn content(&self, row: usize) -> RowContent<'_> {
         let (split, undecided) = self.split(row);
+        let has_sides = !matches!(self.sides, SideCells::Absent);
         match split {
             Ok(pair) => {
                 let texts = Normalised::new(&pair.prompt, &pair.chosen, &pair.rejected);
@@ -238,6 +242,8 @@ impl BatchRows {
                 // could not be told apart
                 let unusable = if undecided.is_some() {
                     undecided
+                } else if !has_sides {
+                    None
                 } else if texts.has_empty_response() {
                     Some(UnusableReason::EmptyResponse)
                 } else if texts.has_identical_sides() {
@@ -309,6 +315,16 @@ impl BatchRows {
             let both = chosen.text(row).zip(rejected.text(row));
             both.ok_or(UnusableReason::NullField)
         };
+        if matches!(self.sides, SideCells::Absent) {
+            let prompt = match &self.prompt[..] {
+                [only @ Cells::Turns(_)] => turns::render(&only.turns(row)?).into(),
+                _ => self.prompt(row)?,
+            };
+            return Ok(PairText {
+                prompt,
+                ..PairText::default()
+            });
+        }
         Ok(match self.kind {
             ShapeKind::Transcripts => {
                 let (chosen, rejected) = texts()?;

@@ -46,6 +46,8 @@ pub enum Sides {
         /// Their scores, higher is better.
         scores: ListColumn,
     },
+    /// There are prompts alone: data to compare with, not to train on.
+    Absent,
 }
 
 /// A column of lists, or of lists of structs of which one field counts.
@@ -80,6 +82,7 @@ pub struct Shape {
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match (self.kind, &self.sides) {
+            (_, Sides::Absent) => "prompts alone",
             (ShapeKind::Strings, Sides::Scored { .. }) => "prompt and scored responses",
             (_, Sides::Scored { .. }) => "scored responses",
             (ShapeKind::Transcripts, _) => "HH transcripts",
@@ -88,11 +91,14 @@ impl fmt::Display for Shape {
             (ShapeKind::ImplicitLists, _) => "lists of turns, shared turns are the prompt",
         };
         let rest = match &self.sides {
-            Sides::Named { .. } => "",
+            Sides::Named { .. } | Sides::Absent => "",
             Sides::Winner { .. } => ", with a winner",
             Sides::Scored { .. } => ", best against worst",
         };
         write!(f, "{kind}{rest} (")?;
+        if self.sides == Sides::Absent {
+            return write!(f, "`{}`)", self.prompt.join("` + `"));
+        }
         if !self.prompt.is_empty() {
             write!(f, "`{}`, ", self.prompt.join("` + `"))?;
         }
@@ -100,6 +106,7 @@ impl fmt::Display for Shape {
             Sides::Named { chosen, rejected } => write!(f, "`{chosen}`, `{rejected}`)"),
             Sides::Winner { a, b, winner } => write!(f, "`{a}`, `{b}`, `{}`)", winner.column),
             Sides::Scored { responses, scores } => write!(f, "`{responses}`, `{scores}`)"),
+            Sides::Absent => Ok(()),
         }
     }
 }
@@ -114,18 +121,20 @@ impl Shape {
                 vec![&responses.column]
             }
             Sides::Scored { responses, scores } => vec![&responses.column, &scores.column],
+            Sides::Absent => Vec::new(),
         };
         self.prompt.iter().chain(sides).map(String::as_str)
     }
 
     /// Columns of the two sides: chosen and rejected, or those that the label chooses among,
-    /// or the list of responses twice.
+    /// or the list of responses twice; empty names where there are none.
     #[must_use]
     pub fn side_columns(&self) -> [&str; 2] {
         match &self.sides {
             Sides::Named { chosen, rejected } => [chosen, rejected],
             Sides::Winner { a, b, .. } => [a, b],
             Sides::Scored { responses, .. } => [&responses.column, &responses.column],
+            Sides::Absent => ["", ""],
         }
     }
 

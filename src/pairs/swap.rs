@@ -23,6 +23,7 @@ pub(super) fn swap_sides(
         Sides::Named { chosen, rejected } => swap_columns(batch, chosen, rejected, swap),
         Sides::Winner { a, b, .. } => swap_columns(batch, a, b, swap),
         Sides::Scored { responses, scores } => swap_scores(batch, responses, scores, swap),
+        Sides::Absent => Ok(batch.clone()),
     }
 }
 

@@ -70,6 +70,60 @@ fn the_document() {
 }
 
 #[test]
+fn prompts_alone_can_be_compared_with() {
+    let test = CliTest::without_models();
+    let question = "What is a good way to keep basil alive through a whole winter indoors?";
+    let pair = |prompt: &str| serde_json::json!({"prompt": prompt, "chosen": "Give it light.", "rejected": "You cannot."});
+    let pairs = [
+        pair(question),
+        pair("Name a river in Spain."),
+        pair("Who wrote Emma?"),
+    ];
+    let lines = pairs.map(|pair| pair.to_string() + "\n").concat();
+    std::fs::write(test.path("pairs.jsonl"), lines).unwrap();
+    let turns = serde_json::json!({"prompt": [{"role": "user", "content": "Who wrote Emma?"}]});
+    for (name, line) in [
+        (
+            "strings.jsonl",
+            serde_json::json!({"instruction": question, "output": "Like so."}),
+        ),
+        ("turns.jsonl", turns),
+    ] {
+        std::fs::write(test.path(name), line.to_string() + "\n").unwrap();
+        let report = test.json(&["audit", "pairs.jsonl", "--against", name]);
+        // a list of turns is a transcript's beginning, and no transcript is there
+        let expected = u64::from(name == "strings.jsonl");
+        assert_eq!(
+            count_of(&report, "leakage-from-other-data"),
+            expected,
+            "{name}"
+        );
+        // alone it is no data to train on
+        assert_eq!(test.run(&["audit", name]).status.code(), Some(2));
+    }
+}
+
+#[test]
+fn only_the_named_checks_are_made() {
+    let test = CliTest::without_models();
+    let input = fixture("defects.parquet");
+    let all = test.json(&["audit", &input]);
+    let names = "duplicate-pairs,contradictory-labels,empty-response";
+    let some = test.json(&["audit", &input, "--checks", names]);
+    assert_eq!(some["findings"].as_array().unwrap().len(), 3);
+    for check in names.split(',') {
+        assert_eq!(finding(&some, check), finding(&all, check));
+    }
+    assert_eq!(
+        some["composition"]["lengths"],
+        all["composition"]["lengths"]
+    );
+    assert!(some["shortcuts"].is_null() && some["duplication"].is_null());
+    let unknown = test.run(&["audit", &input, "--checks", "duplicate-pair"]);
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[test]
 fn parquet_and_lines_say_the_same() {
     let test = CliTest::without_models();
     let found = ["defects.parquet", "defects.jsonl"].map(|name| {
