@@ -91,13 +91,7 @@ fn prompts_alone_can_be_compared_with() {
     ] {
         std::fs::write(test.path(name), line.to_string() + "\n").unwrap();
         let report = test.json(&["audit", "pairs.jsonl", "--against", name]);
-        // a list of turns is a transcript's beginning, and no transcript is there
-        let expected = u64::from(name == "strings.jsonl");
-        assert_eq!(
-            count_of(&report, "leakage-from-other-data"),
-            expected,
-            "{name}"
-        );
+        assert_eq!(count_of(&report, "leakage-from-other-data"), 1, "{name}");
         // alone it is no data to train on
         assert_eq!(test.run(&["audit", name]).status.code(), Some(2));
     }
