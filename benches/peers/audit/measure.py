@@ -195,7 +195,7 @@ def main() -> None:
     parser.add_argument("--prefclean", type=Path, required=True)
     parser.add_argument("--near", type=Path, help="program of `cargo bench --bench near_duplicates`")
     parser.add_argument("--data-juicer-python", help="Python of an environment with py-data-juicer")
-    parser.add_argument("--exact-checks", default="duplicate-pairs,contradicting-pairs,identical-responses,lengths")
+    parser.add_argument("--exact-checks", default="duplicate-pairs,contradictory-labels")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--parts", default="exact,near,full,read")
     parser.add_argument("--skip", help="names left out, by commas")

@@ -2,7 +2,7 @@
 //!
 //! The scan measures each row ([`measure`]: sketches, keys of its conversation); after it,
 //! [`findings`] puts rows together: by hashes for what is equal, by sketches and a second
-//! reading of the candidates for what is nearly equal ([`near_pass`]).
+//! reading of the candidates for what is nearly equal (`near_pass`).
 
 pub mod continued_conversations;
 mod conversation;
