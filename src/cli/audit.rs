@@ -63,7 +63,7 @@ pub struct AuditArgs {
 
     /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME, or `response_a`, `response_b` and
     /// `winner` (with `a_wins=VALUE,b_wins=VALUE`), or `responses` and `scores`; default: detected
-    #[arg(long, value_name = "LIST", value_parser = columns, help_heading = "Settings")]
+    #[arg(long, value_name = "LIST", help_heading = "Settings")]
     columns: Option<Columns>,
 
     /// Only these checks; default: all of docs/checks.md
@@ -133,10 +133,6 @@ pub struct AuditArgs {
     threads: usize,
 }
 
-fn columns(text: &str) -> Result<Columns, crate::pairs::PairsError> {
-    text.parse()
-}
-
 impl AuditArgs {
     fn options(&self) -> AuditOptions {
         AuditOptions {
@@ -176,12 +172,7 @@ impl AuditArgs {
 
 /// Runs the command.
 pub(super) fn run(args: &AuditArgs) -> anyhow::Result<Outcome> {
-    if args.threads > 0 {
-        // fails only where a pool exists already, which then is the one to use
-        let _ = rayon::ThreadPoolBuilder::new()
-            .num_threads(args.threads)
-            .build_global();
-    }
+    super::use_threads(args.threads);
     let gate = args.gate()?;
     let read = ReadOptions {
         columns: args.columns.clone().unwrap_or_default(),

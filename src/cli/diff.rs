@@ -7,7 +7,7 @@ use clap::Args;
 use super::progress::TerminalProgress;
 use super::{Outcome, print, table_style};
 use crate::diff::{self, DiffOptions, FailOn, Named, Reason};
-use crate::pairs::{Columns, PairSource, PairsError, ReadOptions};
+use crate::pairs::{Columns, PairSource, ReadOptions};
 use crate::report;
 
 /// Show what changed between two versions of a dataset
@@ -55,11 +55,11 @@ pub struct DiffArgs {
     quiet: bool,
 
     /// Which columns hold what: prompt=NAME,chosen=NAME,rejected=NAME; default: detected
-    #[arg(long, value_name = "LIST", value_parser = columns, help_heading = "Settings")]
+    #[arg(long, value_name = "LIST", help_heading = "Settings")]
     columns: Option<Columns>,
 
     /// The same for the version before, where it names them differently
-    #[arg(long, value_name = "LIST", value_parser = columns, help_heading = "Settings")]
+    #[arg(long, value_name = "LIST", help_heading = "Settings")]
     old_columns: Option<Columns>,
 
     /// Column that names a pair's source; default: `source` where there is one
@@ -89,18 +89,9 @@ pub struct DiffArgs {
     threads: usize,
 }
 
-fn columns(text: &str) -> Result<Columns, PairsError> {
-    text.parse()
-}
-
 /// Runs the command.
 pub(super) fn run(args: &DiffArgs) -> anyhow::Result<Outcome> {
-    if args.threads > 0 {
-        // fails only where a pool exists already, which then is the one to use
-        let _ = rayon::ThreadPoolBuilder::new()
-            .num_threads(args.threads)
-            .build_global();
-    }
+    super::use_threads(args.threads);
     let open = |path: &PathBuf, own: Option<&Columns>| {
         let options = ReadOptions {
             columns: own.or(args.columns.as_ref()).cloned().unwrap_or_default(),

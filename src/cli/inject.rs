@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::pairs::inject::{InjectOptions, Injected, NoiseKind, inject};
-use crate::pairs::{Columns, PairSource, PairsError, ReadOptions};
+use crate::pairs::{Columns, PairSource, ReadOptions};
 
 /// Write a copy with known label noise
 ///
@@ -41,7 +41,7 @@ pub struct InjectArgs {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Which columns hold the pair, as `prompt=a,chosen=b,rejected=c`; see `run --help`
-    #[arg(long, value_name = "LIST", value_parser = columns)]
+    #[arg(long, value_name = "LIST")]
     pub columns: Option<Columns>,
 }
 
@@ -62,10 +62,6 @@ fn share(text: &str) -> Result<f64, String> {
     } else {
         Err("not between 0 and 1".to_owned())
     }
-}
-
-fn columns(text: &str) -> Result<Columns, PairsError> {
-    text.parse()
 }
 
 /// Runs the command.

@@ -159,6 +159,16 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     })
 }
 
+/// Sets the number of threads that all work shares; 0 leaves it at one a core.
+fn use_threads(threads: usize) {
+    if threads > 0 {
+        // fails only where a pool exists already, which then is the one to use
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global();
+    }
+}
+
 /// Writes the result to stdout.
 fn print(text: &str) -> std::io::Result<()> {
     use std::io::Write;

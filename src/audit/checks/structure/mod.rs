@@ -20,3 +20,20 @@ pub mod truncated_response;
 pub mod turn_inside_response;
 mod turns;
 pub mod turns_as_text;
+
+use crate::audit::checks::Hit;
+use crate::audit::rows::RowView;
+use crate::audit::text::around;
+
+/// Looks through the texts of a row with `find`, which gives where the first match in a text begins and
+/// ends; a figure for each text.
+fn look_for(row: &RowView<'_>, find: impl Fn(&str) -> Option<(usize, usize)>) -> Option<Hit> {
+    let mut hit: Option<Hit> = None;
+    for (kind, text) in (0..).zip(row.each_text()) {
+        if let Some((at, end)) = find(text) {
+            let seen = hit.unwrap_or_else(|| Hit::new(around(text, at, end)));
+            hit = Some(seen.kind(kind, true));
+        }
+    }
+    hit
+}

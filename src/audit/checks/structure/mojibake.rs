@@ -1,8 +1,7 @@
 //! A text was decoded with the wrong encoding.
 
-use crate::audit::checks::{Hit, Needs, Of, RowCheck};
-use crate::audit::rows::RowView;
-use crate::audit::text::around;
+use super::look_for;
+use crate::audit::checks::{Needs, Of, RowCheck};
 use crate::audit::{Area, Check, Level};
 
 /// The check.
@@ -23,7 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     says: "have a text that was decoded with the wrong encoding",
     kinds: &["prompt", "chosen", "rejected"],
     needs: Needs::Texts,
-    look,
+    look: |row| look_for(row, find),
 };
 
 /// The byte that a character stands for where bytes were read as Windows-1252 (or Latin-1).
@@ -126,17 +125,6 @@ fn sequence(text: &str) -> Option<(usize, bool)> {
         _ => false,
     };
     Some((length, sure))
-}
-
-fn look(row: &RowView<'_>) -> Option<Hit> {
-    let mut hit: Option<Hit> = None;
-    for (kind, text) in (0..).zip(row.each_text()) {
-        if let Some((at, end)) = find(text) {
-            let seen = hit.unwrap_or_else(|| Hit::new(around(text, at, end)));
-            hit = Some(seen.kind(kind, true));
-        }
-    }
-    hit
 }
 
 #[cfg(test)]

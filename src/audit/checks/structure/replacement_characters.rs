@@ -1,8 +1,7 @@
 //! Characters were lost in decoding.
 
-use crate::audit::checks::{Hit, Needs, Of, RowCheck};
-use crate::audit::rows::RowView;
-use crate::audit::text::around;
+use super::look_for;
+use crate::audit::checks::{Needs, Of, RowCheck};
 use crate::audit::{Area, Check, Level};
 
 /// The check.
@@ -23,16 +22,10 @@ pub const ROWS: RowCheck = RowCheck {
     says: "have characters that were lost in decoding (U+FFFD)",
     kinds: &["prompt", "chosen", "rejected"],
     needs: Needs::Texts,
-    look,
+    look: |row| look_for(row, find),
 };
 
-fn look(row: &RowView<'_>) -> Option<Hit> {
-    let mut hit: Option<Hit> = None;
-    for (kind, text) in (0..).zip(row.each_text()) {
-        if let Some(at) = text.find('\u{fffd}') {
-            let seen = hit.unwrap_or_else(|| Hit::new(around(text, at, at + 3)));
-            hit = Some(seen.kind(kind, true));
-        }
-    }
-    hit
+fn find(text: &str) -> Option<(usize, usize)> {
+    let at = text.find('\u{fffd}')?;
+    Some((at, at + '\u{fffd}'.len_utf8()))
 }

@@ -1,8 +1,7 @@
 //! Tokens of a chat template are left in a text.
 
-use crate::audit::checks::{Hit, Needs, Of, RowCheck};
-use crate::audit::rows::RowView;
-use crate::audit::text::around;
+use super::look_for;
+use crate::audit::checks::{Needs, Of, RowCheck};
 use crate::audit::{Area, Check, Level};
 
 /// The check.
@@ -23,7 +22,7 @@ pub const ROWS: RowCheck = RowCheck {
     says: "have tokens of a chat template left in a text",
     kinds: &["prompt", "chosen", "rejected"],
     needs: Needs::Texts,
-    look,
+    look: |row| look_for(row, find),
 };
 
 /// Tokens that no clean text holds.
@@ -87,17 +86,6 @@ fn find(text: &str) -> Option<(usize, usize)> {
         }
     }
     None
-}
-
-fn look(row: &RowView<'_>) -> Option<Hit> {
-    let mut hit: Option<Hit> = None;
-    for (kind, text) in (0..).zip(row.each_text()) {
-        if let Some((at, end)) = find(text) {
-            let seen = hit.unwrap_or_else(|| Hit::new(around(text, at, end)));
-            hit = Some(seen.kind(kind, true));
-        }
-    }
-    hit
 }
 
 #[cfg(test)]
