@@ -9,6 +9,8 @@
 mod arms;
 mod cleaning;
 mod data;
+mod error;
+mod experiment;
 mod fit;
 mod records;
 mod summary;
@@ -17,13 +19,12 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rayon::prelude::*;
-
-use self::arms::{Arm, arms};
-use self::cleaning::{Cleaning, Judging, Tagged};
+use self::cleaning::{Judging, Tagged};
 use self::data::{LeftOut, NoiseFacts, Pool, Split, TestGold, TrainSet, by_rows, gold_column};
+pub use self::error::ProveError;
+use self::experiment::Experiment;
 pub use self::fit::RewardModelSettings;
-use self::records::{ArmRecord, CleaningRecord, Journal, Record};
+use self::records::Journal;
 use super::PipelineError;
 use super::config::RunConfig;
 use super::facts::Clock;
@@ -33,12 +34,11 @@ use super::workbench::{Machine, Workbench, open_source};
 use crate::actions::Action;
 use crate::graph::artifacts::make::Train;
 use crate::methods;
-use crate::noise::{self, NoiseError, NoiseModel};
-use crate::pairs::{Judge, PairId, PairSource, PairsError};
+use crate::noise::NoiseModel;
+use crate::pairs::{Judge, PairSource, PairsError};
 use crate::progress::Progress;
 use crate::report::prove::{Proof, Setting, TestSet};
 use crate::seed::derive;
-use crate::tags::metrics::auroc_of;
 
 /// What a user asks of an experiment.
 #[derive(Debug, Clone)]
@@ -94,105 +94,6 @@ pub enum TestData {
 
 /// Level of all intervals.
 const LEVEL: f64 = 0.95;
-
-/// Errors of an experiment.
-#[derive(Debug, thiserror::Error)]
-pub enum ProveError {
-    /// Nothing says which side of a test pair is better.
-    #[error("`{}` has no column `gold_label` that says which side of a test pair is better", path.display())]
-    NoGold {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A column says of no pair which side is better.
-    #[error("column `{column}` says of no pair which side is better: it holds {found}")]
-    NoReference {
-        /// The column.
-        column: String,
-        /// Values that are there.
-        found: String,
-    },
-    /// No row has the value that test rows are told by.
-    #[error("no pair has `{value}` in column `{column}`; it holds {found}")]
-    NoSuchValue {
-        /// The column.
-        column: String,
-        /// The value.
-        value: String,
-        /// Values that are there.
-        found: String,
-    },
-    /// There are fewer groups than folds.
-    #[error("column `{column}` has {groups} groups, too few for {folds} folds")]
-    FewGroups {
-        /// The column.
-        column: String,
-        /// Its values.
-        groups: usize,
-        /// Folds asked for.
-        folds: usize,
-    },
-    /// All rows are test rows.
-    #[error("no pair is left to train on")]
-    NothingToTrain,
-    /// No test pair is left.
-    #[error(
-        "no pair of `{name}` is left to test on: the reference is silent or sees a tie on {undecided}, and \
-         {leaked} are trained on"
-    )]
-    NothingToTest {
-        /// The test set.
-        name: String,
-        /// Without a decided reference.
-        undecided: usize,
-        /// Also in training.
-        leaked: usize,
-    },
-    /// A run did not see a pair.
-    #[error("the finished run has not seen pair `{0}`")]
-    NotInRun(PairId),
-    /// Tags of a run are of labels without injected noise.
-    #[error(
-        "noise cannot be injected where a finished run cleans: it has tagged the labels as they are"
-    )]
-    NoiseAfterRun,
-    /// The noise cannot be had on this data.
-    #[error(transparent)]
-    Noise(#[from] NoiseError),
-    /// A setting is out of range.
-    #[error("{0}")]
-    Setting(String),
-}
-
-impl ProveError {
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::NoGold { .. } => Some(
-                "`--test-gold` names a column that holds chosen, rejected or tie; `--trust-test-labels` takes \
-                 the chosen side of every test pair for the better one",
-            ),
-            Self::NoReference { .. } => Some(
-                "expected chosen, rejected, tie (which side is better), or correct, ambiguous, incorrect (what \
-                 the label is)",
-            ),
-            Self::NotInRun(_) => {
-                Some("`--clean` takes the run directory of a run of the same input")
-            }
-            Self::NoiseAfterRun => Some(
-                "inject the noise first (`prefclean inject`), run on the noisy file, and prove with its run \
-                 directory; or leave out `--clean`",
-            ),
-            Self::Noise(error) => error.hint(),
-            Self::NoSuchValue { .. }
-            | Self::FewGroups { .. }
-            | Self::NothingToTrain
-            | Self::NothingToTest { .. }
-            | Self::Setting(_) => None,
-        }
-    }
-}
 
 /// Does the experiment, going on from seeds that the output folder holds.
 ///
@@ -468,129 +369,6 @@ fn train_set(
         },
         facts: facts.of(&bench.ingested, train),
         references: references.map(|references| pick(references, train)),
-    }
-}
-
-/// What all parts of an experiment share.
-struct Experiment<'a> {
-    request: &'a ProveRequest,
-    judging: Judging<'a>,
-    tagged: Option<Tagged>,
-    pools: Vec<Pool>,
-    progress: &'a dyn Progress,
-}
-
-impl Experiment<'_> {
-    /// All arms from one seed, on one split.
-    fn part(
-        &self,
-        number: usize,
-        fold: usize,
-        set: &TrainSet,
-        tests: &[Vec<usize>],
-    ) -> Result<Record, PipelineError> {
-        let start = Instant::now();
-        let request = self.request;
-        let seed = derive(request.config.seed, &format!("prove/{number}"));
-        let noise_seed = derive(seed, "noise");
-        let injected = noise::draw(&request.noise, &set.facts, noise_seed)
-            .map_err(ProveError::from)?
-            .swapped;
-        let truth = set.truth(&injected, request.noise != NoiseModel::None);
-        let named = format!("seed {} of {}", number + 1, request.seeds);
-        let cleaning = self.clean(set, &injected, (&named, fold), seed)?;
-        let pairs = methods::planting::swap_labels(&set.pairs, &injected);
-        let made = arms(
-            &set.ids,
-            &cleaning,
-            truth.as_ref(),
-            derive(seed, "random drop"),
-        );
-        let updates = request.model.updates(set.ids.len());
-        self.progress
-            .begin(&format!("{named}: arms"), Some(made.len() as u64), "models");
-        let trained: Result<Vec<ArmRecord>, PipelineError> = made
-            .par_iter()
-            .map(|arm: &Arm| {
-                let models = self.judging.passes.models;
-                let lessons = &arm.lessons;
-                // the same head and, as far as pairs are the same, the same order for every arm
-                let seed = derive(seed, &format!("arms/{fold}"));
-                let labels = (&set.ids[..], &pairs[..]);
-                let mut model = fit::train(models, labels, lessons, updates, &request.model, seed)?;
-                let scores = self.pools.iter().zip(tests);
-                let scores = scores.map(|(pool, tests)| fit::score(&mut model, pool, tests));
-                let scores = scores.collect::<Result<_, _>>()?;
-                self.progress.advance(1);
-                Ok(ArmRecord {
-                    name: arm.name.to_owned(),
-                    pairs: lessons.len(),
-                    wrong: truth.as_ref().map(|truth| arm.wrong(truth)),
-                    scores,
-                })
-            })
-            .collect();
-        self.progress.end();
-        let injected = injected.iter().filter(|&&swapped| swapped).count();
-        let found = truth.as_ref().map(|truth| {
-            let known = |of: &[bool]| -> Vec<bool> {
-                let pairs = of.iter().zip(&truth.known);
-                pairs
-                    .filter(|(_, known)| **known)
-                    .map(|(&v, _)| v)
-                    .collect()
-            };
-            let (wrong, dropped) = (known(&truth.wrong), known(&cleaning.dropped));
-            let suspicion = cleaning.suspicion.iter().zip(&truth.known);
-            let suspicion: Vec<f64> = suspicion.filter(|(_, k)| **k).map(|(&s, _)| s).collect();
-            let count = |of: &[bool]| of.iter().filter(|&&v| v).count();
-            let both = wrong.iter().zip(&dropped).filter(|&(&w, &d)| w && d);
-            records::Found {
-                known: wrong.len(),
-                wrong: count(&wrong),
-                dropped: count(&dropped),
-                dropped_wrong: both.count(),
-                auroc: auroc_of(&suspicion, &wrong),
-            }
-        });
-        Ok(Record {
-            key: String::new(),
-            seed: number,
-            fold,
-            train_pairs: set.ids.len(),
-            updates,
-            cleaning: CleaningRecord {
-                injected,
-                dropped: cleaning.n_dropped(),
-                noise_rate: cleaning.noise_rate,
-                can_tell: cleaning.can_tell,
-                found,
-            },
-            arms: trained?,
-            seconds: start.elapsed().as_secs_f64(),
-        })
-    }
-
-    fn clean(
-        &self,
-        set: &TrainSet,
-        injected: &[bool],
-        (named, fold): (&str, usize),
-        seed: u64,
-    ) -> Result<Cleaning, PipelineError> {
-        let request = self.request;
-        if let Some(tagged) = &self.tagged {
-            let at_least = request.config.actions.flip_at_least;
-            return Ok(tagged.cleaning(&set.ids, &request.actions, at_least)?);
-        }
-        let work = (set.ids.len() * self.judging.epochs()) as u64;
-        self.progress
-            .begin(&format!("{named}: judging"), Some(work), "pairs");
-        let cleaning = self
-            .judging
-            .judge(set, injected, &format!("prove/{fold}"), seed);
-        self.progress.end();
-        cleaning
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::diff::{
-    ColumnType, Dataset, LanguageDrift, Place, Retyped, SCHEMA_VERSION, Unusable, WinRate,
+    ColumnType, Dataset, Example, ExampleRow, LanguageDrift, LengthDrift, Place, Retyped,
+    SCHEMA_VERSION, ShortcutDrift, SourceDrift, Unusable, WinRate,
 };
 use crate::report::tests::check;
 use crate::report::{TableStyle, text};
