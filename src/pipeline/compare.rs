@@ -1,15 +1,12 @@
 //! All methods on the user's pairs, with noise that is known.
 
 use std::collections::HashSet;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
 use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
 
 use super::PipelineError;
 use super::config::RunConfig;
 use super::facts::Clock;
+use super::journal::Journal;
 use super::judging::{judges_of_pairs, judges_of_rows};
 use super::training::Passes;
 use super::workbench::{Machine, Workbench, open_source};
@@ -94,29 +91,32 @@ pub fn compare(
         },
     };
     let names: Vec<String> = methods.iter().map(|m| m.info().name.to_owned()).collect();
-    let mut store = Store::open(request, &names, &bench.training_key())?;
+    let path = request.folder.as_ref().map(|folder| folder.join(CELLS));
+    let mut journal = Journal::open(path.as_deref(), &key(request, &bench))?;
     let total = request.noise.len() as u64 * request.seeds * methods.len() as u64;
     progress.begin("comparing", Some(total), "judgings");
-    progress.skip(store.cells.len() as u64);
+    progress.skip(asked_for(request, &names, &journal).len() as u64);
     for noise in &request.noise {
         let spelling = &noise.to_string();
         let facts = experiment.facts(&source, noise)?;
         for seed in 0..request.seeds {
-            let missing: Vec<&dyn Method> = methods
-                .iter()
-                .copied()
-                .filter(|method| !store.holds(spelling, seed, method.info().name))
-                .collect();
+            let finished = |method: &&dyn Method| {
+                let key = (spelling, seed, method.info().name);
+                let mut cells = journal.records().iter();
+                cells.any(|cell| (&cell.noise, cell.seed, cell.method.as_str()) == key)
+            };
+            let mut missing = methods.clone();
+            missing.retain(|method| !finished(method));
             if !missing.is_empty() {
                 experiment.judge(&missing, spelling, noise, &facts, seed, &mut |cell| {
                     progress.advance(1);
-                    store.add(cell)
+                    journal.push(cell)
                 })?;
             }
         }
     }
     progress.end();
-    let cells = store.cells;
+    let cells = asked_for(request, &names, &journal);
     let tables = request.noise.iter().map(|noise| {
         NoiseTable::new(
             &noise.to_string(),
@@ -135,6 +135,27 @@ pub fn compare(
         tables: tables.collect(),
         cells,
     })
+}
+
+/// Tells this comparison from others, whose finished judgings are not its own.
+fn key(request: &CompareRequest, bench: &Workbench<'_>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(bench.training_key().as_bytes());
+    hasher.update(format!("{SCHEMA_VERSION} {:?}", request.gold).as_bytes());
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// The finished judgings among those asked for, each once: the file may hold others.
+fn asked_for(request: &CompareRequest, methods: &[String], journal: &Journal<Cell>) -> Vec<Cell> {
+    let noise: Vec<String> = request.noise.iter().map(ToString::to_string).collect();
+    let mut known = HashSet::new();
+    let wanted = journal.records().iter().filter(|cell| {
+        cell.seed < request.seeds
+            && methods.contains(&cell.method)
+            && noise.contains(&cell.noise)
+            && known.insert((&cell.noise, cell.seed, &cell.method))
+    });
+    wanted.cloned().collect()
 }
 
 /// The named methods, or all that can be asked.
@@ -311,106 +332,6 @@ impl Experiment<'_> {
                 peak_mib,
             })?;
         }
-        Ok(())
-    }
-}
-
-/// Finished judgings, in a file where there is one.
-struct Store {
-    cells: Vec<Cell>,
-    file: Option<(PathBuf, fs::File)>,
-    known: HashSet<(String, u64, String)>,
-}
-
-/// First line of the file: what its judgings are of.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Head {
-    schema_version: u32,
-    key: String,
-}
-
-impl Store {
-    /// Takes what an earlier comparison of the same kind left in the folder.
-    fn open(
-        request: &CompareRequest,
-        methods: &[String],
-        training_key: &str,
-    ) -> Result<Self, PipelineError> {
-        let mut store = Self {
-            cells: Vec::new(),
-            file: None,
-            known: HashSet::new(),
-        };
-        let Some(folder) = &request.folder else {
-            return Ok(store);
-        };
-        let path = folder.join(CELLS);
-        let failed = |source| PipelineError::Folder {
-            path: path.clone(),
-            source,
-        };
-        fs::create_dir_all(folder).map_err(failed)?;
-        let head = Head {
-            schema_version: SCHEMA_VERSION,
-            key: format!("{training_key}/{:?}", request.gold),
-        };
-        let held = fs::read_to_string(&path).unwrap_or_default();
-        let mut lines = held.lines();
-        let same = lines
-            .next()
-            .and_then(|line| serde_json::from_str::<Head>(line).ok())
-            .is_some_and(|found| found == head);
-        let mut kept = serde_json::to_string(&head).expect("a head is JSON") + "\n";
-        if same {
-            // a line that a killed comparison left unfinished is not JSON
-            for line in lines {
-                if let Ok(cell) = serde_json::from_str::<Cell>(line) {
-                    kept += line;
-                    kept.push('\n');
-                    store.remember(cell);
-                }
-            }
-        }
-        let wanted = |cell: &Cell| {
-            cell.seed < request.seeds
-                && methods.contains(&cell.method)
-                && request
-                    .noise
-                    .iter()
-                    .any(|noise| noise.to_string() == cell.noise)
-        };
-        store.cells.retain(wanted);
-        crate::pairs::atomic_write(&path, kept.as_bytes())?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .map_err(failed)?;
-        store.file = Some((path, file));
-        Ok(store)
-    }
-
-    fn remember(&mut self, cell: Cell) {
-        let key = (cell.noise.clone(), cell.seed, cell.method.clone());
-        if self.known.insert(key) {
-            self.cells.push(cell);
-        }
-    }
-
-    fn holds(&self, noise: &str, seed: u64, method: &str) -> bool {
-        let key = (noise.to_owned(), seed, method.to_owned());
-        self.known.contains(&key)
-    }
-
-    fn add(&mut self, cell: Cell) -> Result<(), PipelineError> {
-        if let Some((path, file)) = &mut self.file {
-            let line = serde_json::to_string(&cell).expect("figures are JSON") + "\n";
-            let written = file.write_all(line.as_bytes()).and_then(|()| file.flush());
-            written.map_err(|source| PipelineError::Folder {
-                path: path.clone(),
-                source,
-            })?;
-        }
-        self.remember(cell);
         Ok(())
     }
 }

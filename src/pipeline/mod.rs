@@ -22,6 +22,7 @@ mod folds;
 mod given;
 mod health;
 mod ingest;
+mod journal;
 mod judging;
 mod load;
 mod manifest;

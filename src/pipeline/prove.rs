@@ -24,10 +24,11 @@ use self::data::{LeftOut, NoiseFacts, Pool, Split, TestGold, TrainSet, by_rows, 
 pub use self::error::ProveError;
 use self::experiment::Experiment;
 pub use self::fit::RewardModelSettings;
-use self::records::Journal;
+use self::records::Record;
 use super::PipelineError;
 use super::config::RunConfig;
 use super::facts::Clock;
+use super::journal::Journal;
 use super::judging::{judges_of_pairs, judges_of_rows};
 use super::training::Passes;
 use super::workbench::{Machine, Workbench, open_source};
@@ -92,6 +93,9 @@ pub enum TestData {
     },
 }
 
+/// The file of finished seeds in the output folder.
+const FINISHED: &str = "prove.jsonl";
+
 /// Level of all intervals.
 const LEVEL: f64 = 0.95;
 
@@ -152,10 +156,12 @@ pub fn prove(request: &ProveRequest, progress: &dyn Progress) -> Result<Proof, P
         progress,
     };
     let key = key(request, &bench, &pool_keys, &splits, &experiment)?;
-    let mut journal = Journal::open(request.output.as_deref(), &key)?;
+    let path = request.output.as_ref().map(|folder| folder.join(FINISHED));
+    let mut journal = Journal::<Record>::open(path.as_deref(), &key)?;
     for seed in 0..request.seeds {
         for (fold, split) in splits.iter().enumerate() {
-            if journal.has(seed, fold) {
+            let mut finished = journal.records().iter();
+            if finished.any(|record| (record.seed, record.fold) == (seed, fold)) {
                 continue;
             }
             let set = train_set(&bench, &split.train, &judges, references.as_deref(), &facts);
@@ -188,7 +194,7 @@ fn refuse_outputs<'a>(
     inputs: impl Iterator<Item = &'a Path>,
     folder: &Path,
 ) -> Result<(), PipelineError> {
-    let files = ["prove.jsonl", "report.json", "report.md", "report.html"];
+    let files = [FINISHED, "report.json", "report.md", "report.html"];
     let written: Vec<PathBuf> = (files.iter())
         .filter_map(|name| folder.join(name).canonicalize().ok())
         .collect();

@@ -79,7 +79,6 @@ impl Experiment<'_> {
         self.progress.end();
         let injected = injected.iter().filter(|&&swapped| swapped).count();
         Ok(Record {
-            key: String::new(),
             seed: number,
             fold,
             train_pairs: set.ids.len(),

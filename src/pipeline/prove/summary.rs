@@ -294,7 +294,6 @@ mod tests {
     fn proof(arms: &[(&str, [usize; 3])], dropped: usize) -> Proof {
         let records: Vec<Record> = (0..3)
             .map(|seed| Record {
-                key: String::new(),
                 seed,
                 fold: 0,
                 train_pairs: 500,
