@@ -57,13 +57,18 @@ impl KnownColumns {
         let number = |column: &Float64Array| column.is_valid(row).then(|| column.value(row));
         Known {
             value: text_at(self.value.as_ref(), row),
-            margin: match &self.margins[..] {
-                [margin] => number(margin),
-                [chosen, rejected] => number(chosen).zip(number(rejected)).map(|(c, r)| c - r),
-                _ => None,
-            },
+            margin: margin_of(&self.margins, number),
             stratum: text_at(self.stratum.as_ref(), row),
         }
+    }
+}
+
+/// The margin that the columns of a noise model give: one holds it, of two it is the difference.
+pub(crate) fn margin_of<T>(columns: &[T], number: impl Fn(&T) -> Option<f64>) -> Option<f64> {
+    match columns {
+        [margin] => number(margin),
+        [chosen, rejected] => Some(number(chosen)? - number(rejected)?),
+        _ => None,
     }
 }
 

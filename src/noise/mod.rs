@@ -20,4 +20,5 @@ pub use draw::{Drawn, GroupNoise, draw};
 pub use facts::{Facts, Known};
 pub use grammar::parse_list;
 pub use known::KnownColumns;
+pub(crate) use known::margin_of;
 pub use model::{NoiseError, NoiseModel, Rates};

@@ -8,13 +8,14 @@ use super::config::RunConfig;
 use super::facts::Clock;
 use super::journal::Journal;
 use super::judging::{judges_of_pairs, judges_of_rows};
+use super::known::{NoiseColumns, references};
 use super::training::Passes;
 use super::workbench::{Machine, Workbench, open_source};
 use crate::compare::{Cell, Comparison, Figures, NoiseTable};
 use crate::methods::planting::{swap_ids, swap_labels};
 use crate::methods::{self, Made, Method, Task};
-use crate::noise::{Facts, Known, NoiseModel, draw};
-use crate::pairs::{Judge, PairSource};
+use crate::noise::{Facts, NoiseModel, draw};
+use crate::pairs::Judge;
 use crate::progress::{NoProgress, Progress};
 use crate::seed::derive;
 use crate::tags::evaluate::Reference;
@@ -77,7 +78,9 @@ pub fn compare(
     let of_rows = judges_of_rows(&source, &config.judges)?;
     let judges = judges_of_pairs(&of_rows, &bench.ingested.rows);
     let methods = wanted(&request.methods, !judges.is_empty())?;
-    let gold = gold(&source, &bench, request.gold.as_deref())?;
+    let gold = (request.gold.as_deref())
+        .map(|column| references(&source, &bench, column))
+        .transpose()?;
     let models = bench.models();
     let experiment = Experiment {
         bench: &bench,
@@ -98,7 +101,8 @@ pub fn compare(
     progress.skip(asked_for(request, &names, &journal).len() as u64);
     for noise in &request.noise {
         let spelling = &noise.to_string();
-        let facts = experiment.facts(&source, noise)?;
+        let columns = NoiseColumns::read(noise, &source, &bench)?;
+        let facts = columns.facts(&bench.ingested, 0..bench.ingested.pairs.len());
         for seed in 0..request.seeds {
             let finished = |method: &&dyn Method| {
                 let key = (spelling, seed, method.info().name);
@@ -202,78 +206,16 @@ fn settings_in_words(bench: &Workbench<'_>) -> String {
     )
 }
 
-/// What the reference says of each pair's label, where there is one: `[n_pairs]`.
-fn gold(
-    source: &PairSource,
-    bench: &Workbench<'_>,
-    column: Option<&str>,
-) -> Result<Option<Vec<Option<Reference>>>, PipelineError> {
-    let Some(column) = column else {
-        return Ok(None);
-    };
-    let (names, of_row) = bench.values(source, column)?;
-    let known: Vec<Option<Reference>> = names.iter().map(|name| Reference::parse(name)).collect();
-    let of_pair: Vec<Option<Reference>> = of_row
-        .iter()
-        .map(|value| value.and_then(|value| known[value as usize]))
-        .collect();
-    if of_pair.iter().all(Option::is_none) {
-        return Err(PipelineError::Config(format!(
-            "column `{column}` holds no known labels: expected chosen, rejected, tie; correct, ambiguous, \
-             incorrect; or true, false"
-        )));
-    }
-    Ok(Some(of_pair))
-}
-
 /// Pairs, truth, and the means to judge.
 struct Experiment<'a> {
     bench: &'a Workbench<'a>,
+    /// What the reference says of each pair's label, where there is one: `[n_pairs]`.
     gold: Option<Vec<Option<Reference>>>,
     judges: Vec<Judge>,
     passes: Passes<'a>,
 }
 
 impl Experiment<'_> {
-    /// What a noise model has to know of each pair.
-    fn facts(&self, source: &PairSource, noise: &NoiseModel) -> Result<Facts, PipelineError> {
-        let value = noise
-            .text_column()
-            .map(|column| self.bench.values(source, column))
-            .transpose()?;
-        let margins = noise
-            .margin_columns()
-            .iter()
-            .map(|column| self.bench.values(source, column))
-            .collect::<Result<Vec<_>, _>>()?;
-        let number = |(names, of_pair): &(Vec<String>, Vec<Option<u32>>), pair: usize| {
-            let name = &names[of_pair[pair]? as usize];
-            name.trim().parse::<f64>().ok()
-        };
-        let mut facts = Facts::default();
-        for (i, pair) in self.bench.ingested.pairs.iter().enumerate() {
-            let margin = match &margins[..] {
-                [] => None,
-                [one] => number(one, i),
-                [chosen, rejected, ..] => number(chosen, i)
-                    .zip(number(rejected, i))
-                    .map(|(c, r)| c - r),
-            };
-            let known = Known {
-                value: value.as_ref().and_then(|(names, of_pair)| {
-                    of_pair[i].map(|value| names[value as usize].as_str())
-                }),
-                margin,
-                stratum: None,
-            };
-            let most = i64::from(i32::MAX);
-            let longer = pair.length_difference.clamp(-most, most);
-            let longer = i32::try_from(longer).expect("was just clamped");
-            facts.push_measured(pair.id.content, longer, known);
-        }
-        Ok(facts)
-    }
-
     /// Judges one noisy copy of the labels by the methods.
     fn judge(
         &self,

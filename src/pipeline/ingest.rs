@@ -1,6 +1,5 @@
 //! Reads the inputs once: ids, reasons, lengths, and the texts' token ids.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use super::PipelineError;
 use super::config::RunConfig;
 use super::evidence::{RowEvidence, RowState};
 use super::folds::FoldsBy;
+use super::known::{RowGroups, Values, source_column};
 use crate::pairs::{PairId, PairRow, PairSource, RawPair, UnusableReason};
 use crate::progress::Progress;
 use crate::reward::PairTexts;
@@ -19,6 +19,7 @@ use crate::tokens::{Encoded, Overlong, TextEncoder, Texts, TextsBuilder};
 const CHUNK_ROWS: usize = 2048;
 
 /// A dataset as numbers; its texts' tokens are in scratch files.
+#[derive(Default)]
 pub struct Ingested {
     /// Every row in reading order; trained rows point into `pairs`.
     pub rows: Vec<RowEvidence>,
@@ -84,29 +85,21 @@ pub fn ingest(
     scratch: &Path,
     progress: &dyn Progress,
 ) -> Result<Ingested, PipelineError> {
-    let source_column = source_column(source, config)?;
-    let (sources, source_of) = intern(source, source_column.as_deref())?;
-    let cap_column = Some(config.data.cap_column.as_str()).filter(|name| !name.is_empty());
-    let (cap_groups, cap_group_of) = intern(source, cap_column)?;
+    let source_column = source_column(source, &config.data)?;
+    let of_rows = RowGroups::read(source, source_column.as_deref(), &config.data)?;
     let folds_by = FoldsBy::new(&config.cross_fit.by);
     if let Some(column) = folds_by.column() {
         source.column(column)?;
     }
-    let (_, fold_value_of) = intern(source, folds_by.column())?;
+    let fold_values = Values::of_rows(source, folds_by.column())?;
 
     let mut builders = Vec::new();
     for _ in encoders {
         builders.push(TextsBuilder::new(scratch)?);
     }
     let mut ingested = Ingested {
-        rows: Vec::new(),
-        pairs: Vec::new(),
-        texts: Vec::new(),
-        log_lengths: Vec::new(),
-        sources,
-        cap_groups,
         source_column,
-        cut: Cut::default(),
+        ..Ingested::default()
     };
     progress.begin("reading pairs", Some(source.rows()), "rows");
     let mut rows = source.pairs()?;
@@ -129,11 +122,10 @@ pub fn ingest(
             let state = match (&row.pair, sides) {
                 (Ok(pair), Some(sides)) => {
                     let index = usize::try_from(row.at.index).expect("rows fit the address space");
-                    let lookup = |of: &[Option<u32>]| of.get(index).copied().flatten();
                     let groups = Groups {
-                        source: lookup(&source_of),
-                        cap: lookup(&cap_group_of),
-                        fold: folds_by.group(pair, lookup(&fold_value_of)),
+                        source: of_rows.sources.code(index),
+                        cap: of_rows.caps.code(index),
+                        fold: folds_by.group(pair, fold_values.code(index)),
                     };
                     add_pair(
                         &mut ingested,
@@ -161,6 +153,8 @@ pub fn ingest(
     for builder in builders {
         ingested.texts.push(Arc::new(builder.finish()?));
     }
+    ingested.sources = of_rows.sources.names;
+    ingested.cap_groups = of_rows.caps.names;
     Ok(ingested)
 }
 
@@ -251,55 +245,4 @@ fn add_pair(
 #[expect(clippy::cast_precision_loss, reason = "a text is short")]
 fn log_length(response: &str) -> f32 {
     (response.trim().chars().count() as f32).ln_1p()
-}
-
-/// The source column: the user's, or `source` where there is one that is not part of the pair.
-pub(super) fn source_column(
-    source: &PairSource,
-    config: &RunConfig,
-) -> Result<Option<String>, PipelineError> {
-    let named = &config.data.source_column;
-    if !named.is_empty() {
-        source.column(named)?;
-        return Ok(Some(named.clone()));
-    }
-    Ok(source.column("source").is_ok().then(|| "source".to_owned()))
-}
-
-/// Distinct values of a column in order of appearance, and each row's position among them.
-pub(super) fn intern(
-    source: &PairSource,
-    column: Option<&str>,
-) -> Result<(Vec<String>, Vec<Option<u32>>), PipelineError> {
-    use arrow::array::Array;
-
-    let Some(column) = column else {
-        return Ok((Vec::new(), Vec::new()));
-    };
-    let mut names: Vec<String> = Vec::new();
-    let mut known: HashMap<String, u32> = HashMap::new();
-    let mut of_row = Vec::new();
-    for batch in source.batches_of([column])? {
-        let batch = batch?;
-        let Some(values) = batch.text_column(column) else {
-            return Err(PipelineError::Config(format!(
-                "column `{column}` holds no text or numbers to group by"
-            )));
-        };
-        for i in 0..values.len() {
-            if values.is_null(i) {
-                of_row.push(None);
-                continue;
-            }
-            let value = values.value(i);
-            let position = known.get(value).copied().unwrap_or_else(|| {
-                let position = u32::try_from(names.len()).expect("groups are counted in 32 bits");
-                names.push(value.to_owned());
-                known.insert(value.to_owned(), position);
-                position
-            });
-            of_row.push(Some(position));
-        }
-    }
-    Ok((names, of_row))
 }

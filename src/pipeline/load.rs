@@ -15,8 +15,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::PipelineError;
 use super::evidence::{Evidence, PairRecord, PlantedScore, RowEvidence, RowState};
-use super::ingest::intern;
 use super::judging::{judges_of_pairs, judges_of_rows};
+use super::known::RowGroups;
 use super::manifest::Manifest;
 use super::outcome::NO_TRAJECTORY;
 use crate::methods::pair_signals;
@@ -106,9 +106,8 @@ pub(super) fn load(
         .collect();
     let dynamics = read_dynamics(&run_dir.join("dynamics.parquet"), &positions)?;
     let planted = read_planted(&run_dir.join("planted.parquet"))?;
-    let (sources, source_of) = intern(source, manifest.facts.source_column.as_deref())?;
-    let cap_column = Some(manifest.config.data.cap_column.as_str()).filter(|name| !name.is_empty());
-    let (cap_groups, cap_group_of) = intern(source, cap_column)?;
+    let source_column = manifest.facts.source_column.as_deref();
+    let groups = RowGroups::read(source, source_column, &manifest.config.data)?;
     let row_of = rows
         .iter()
         .enumerate()
@@ -132,8 +131,8 @@ pub(super) fn load(
                 margin_cross_fit,
                 margin_comparisons,
                 length_difference,
-                source: source_of.get(row).copied().flatten(),
-                cap_group: cap_group_of.get(row).copied().flatten(),
+                source: groups.sources.code(row),
+                cap_group: groups.caps.code(row),
             },
         )
         .collect();
@@ -143,8 +142,8 @@ pub(super) fn load(
         pairs,
         planted,
         dynamics,
-        sources,
-        cap_groups,
+        sources: groups.sources.names,
+        cap_groups: groups.caps.names,
         judges,
     })
 }

@@ -24,6 +24,7 @@ mod health;
 mod ingest;
 mod journal;
 mod judging;
+mod known;
 mod load;
 mod manifest;
 mod models;
@@ -133,6 +134,14 @@ pub enum PipelineError {
         #[source]
         source: Box<GivenError>,
     },
+    /// A column says of no pair which side is better.
+    #[error("column `{column}` says of no pair which side is better: it holds {found}")]
+    NoReference {
+        /// The column.
+        column: String,
+        /// Values that are there.
+        found: String,
+    },
     /// An experiment cannot be done.
     #[error(transparent)]
     Prove(#[from] prove::ProveError),
@@ -217,6 +226,9 @@ impl PipelineError {
             Self::Config(_) => Some(
                 "`prefclean run --show-config` prints the settings, docs/run-file.md explains them"
                     .into(),
+            ),
+            Self::NoReference { .. } => Some(
+                "expected chosen, rejected, tie (which side is better); correct, ambiguous, incorrect (what the label is); or true, false (whether it is wrong)".into(),
             ),
             Self::NoPairs { .. } => {
                 Some("check what is read as prompt, chosen and rejected: `--columns` names the columns".into())

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use self::cleaning::{Judging, Tagged};
-use self::data::{LeftOut, NoiseFacts, Pool, Split, TestGold, TrainSet, by_rows, gold_column};
+use self::data::{LeftOut, Pool, Split, TestGold, TrainSet, by_rows, gold_column};
 pub use self::error::ProveError;
 use self::experiment::Experiment;
 pub use self::fit::RewardModelSettings;
@@ -30,6 +30,7 @@ use super::config::RunConfig;
 use super::facts::Clock;
 use super::journal::Journal;
 use super::judging::{judges_of_pairs, judges_of_rows};
+use super::known::{NoiseColumns, references};
 use super::training::Passes;
 use super::workbench::{Machine, Workbench, open_source};
 use crate::actions::Action;
@@ -142,9 +143,9 @@ pub fn prove(request: &ProveRequest, progress: &dyn Progress) -> Result<Proof, P
         actions: &request.actions,
     };
     let tagged = request.clean.as_deref().map(Tagged::read).transpose()?;
-    let facts = NoiseFacts::read(&request.noise, &source, &bench)?;
+    let noise = NoiseColumns::read(&request.noise, &source, &bench)?;
     let references = (request.gold.as_deref())
-        .map(|column| data::references(&source, &bench, column))
+        .map(|column| references(&source, &bench, column))
         .transpose()?;
     let judges = judges_of_rows(&source, &config.judges)?;
     let judges = judges_of_pairs(&judges, &bench.ingested.rows);
@@ -164,7 +165,7 @@ pub fn prove(request: &ProveRequest, progress: &dyn Progress) -> Result<Proof, P
             if finished.any(|record| (record.seed, record.fold) == (seed, fold)) {
                 continue;
             }
-            let set = train_set(&bench, &split.train, &judges, references.as_deref(), &facts);
+            let set = train_set(&bench, &split.train, &judges, references.as_deref(), &noise);
             journal.push(experiment.part(seed, fold, &set, &split.tests)?)?;
         }
     }
@@ -348,7 +349,7 @@ fn train_set(
     train: &[usize],
     judges: &[Judge],
     references: Option<&[Option<crate::tags::evaluate::Reference>]>,
-    facts: &NoiseFacts,
+    noise: &NoiseColumns,
 ) -> TrainSet {
     fn pick<T: Clone>(all: &[T], of: &[usize]) -> Vec<T> {
         of.iter().map(|&i| all[i].clone()).collect()
@@ -373,7 +374,7 @@ fn train_set(
         } else {
             pick(&folds, train)
         },
-        facts: facts.of(&bench.ingested, train),
+        facts: noise.facts(&bench.ingested, train.iter().copied()),
         references: references.map(|references| pick(references, train)),
     }
 }

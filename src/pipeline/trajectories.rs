@@ -16,8 +16,8 @@ use super::evidence::{Evidence, PairRecord, PlantedScore, RowEvidence, RowState}
 use super::facts::Clock;
 use super::finish::{Finished, finish};
 use super::health::elsewhere_health;
-use super::ingest::{intern, source_column};
 use super::judging::judges_of_pairs;
+use super::known::{RowGroups, Values, source_column};
 use super::manifest::{Facts, Manifest, SCHEMA_VERSION};
 use super::run::{RunRequest, digest_inputs};
 use crate::methods::pair_signals;
@@ -111,6 +111,7 @@ pub(super) fn run(
 }
 
 /// Rows as evidence, and what is known of those that are pairs.
+#[derive(Default)]
 struct Read {
     rows: Vec<RowEvidence>,
     pairs: Vec<PairRecord>,
@@ -148,17 +149,11 @@ fn read_rows(
     progress: &dyn Progress,
 ) -> Result<Read, PipelineError> {
     let config = &request.config;
-    let source_column = source_column(source, config)?;
-    let (sources, source_of) = intern(source, source_column.as_deref())?;
-    let cap_column = Some(config.data.cap_column.as_str()).filter(|name| !name.is_empty());
-    let (cap_groups, cap_group_of) = intern(source, cap_column)?;
+    let source_column = source_column(source, &config.data)?;
+    let groups = RowGroups::read(source, source_column.as_deref(), &config.data)?;
     let mut read = Read {
-        rows: Vec::new(),
-        pairs: Vec::new(),
-        row_of_pair: Vec::new(),
-        sources,
-        cap_groups,
         source_column,
+        ..Read::default()
     };
     progress.begin("reading pairs", Some(source.rows()), "rows");
     for row in source.pairs()? {
@@ -177,8 +172,8 @@ fn read_rows(
                     margin_cross_fit: None,
                     margin_comparisons: None,
                     length_difference: length_difference(pair),
-                    source: source_of.get(at).copied().flatten(),
-                    cap_group: cap_group_of.get(at).copied().flatten(),
+                    source: groups.sources.code(at),
+                    cap_group: groups.caps.code(at),
                 });
                 read.row_of_pair.push(at);
                 RowState::Trained(position)
@@ -192,6 +187,8 @@ fn read_rows(
         progress.advance(1);
     }
     progress.end();
+    read.sources = groups.sources.names;
+    read.cap_groups = groups.caps.names;
     Ok(read)
 }
 
@@ -237,12 +234,12 @@ impl Names {
                 rows: read.rows.len(),
             });
         }
-        let (values, of_row) = intern(source, Some(&settings.ids))?;
+        let values = Values::of_rows(source, Some(&settings.ids))?;
         let mut known: HashMap<String, Option<usize>> = HashMap::new();
-        for (row, value) in of_row.iter().enumerate() {
+        for (row, value) in values.iter().enumerate() {
             let Some(value) = value else { continue };
             known
-                .entry(values[*value as usize].clone())
+                .entry(value.to_owned())
                 .and_modify(|row| *row = None)
                 .or_insert(Some(row));
         }

@@ -11,7 +11,7 @@ use super::config::{ModelConfig, RunConfig};
 use super::facts::Clock;
 use super::folds::draw_folds;
 use super::given::{self, GivenModels};
-use super::ingest::{Ingested, IngestedPair, ingest, intern};
+use super::ingest::{Ingested, IngestedPair, ingest};
 use super::models::{Models, StateCache, Tuned, TunedEncoder};
 use crate::graph::artifacts::Head;
 use crate::graph::artifacts::make::Train;
@@ -262,21 +262,6 @@ impl<'a> Workbench<'a> {
             tie: pair.id.seeded_hash(self.config.seed),
         });
         pairs.collect()
-    }
-
-    /// A column's distinct values, and which one each pair has: `[n_pairs]`.
-    ///
-    /// # Errors
-    /// When there is no such column, or it holds neither text nor numbers.
-    pub fn values(
-        &self,
-        source: &PairSource,
-        column: &str,
-    ) -> Result<(Vec<String>, Vec<Option<u32>>), PipelineError> {
-        let (names, of_row) = intern(source, Some(column))?;
-        let rows = self.ingested.rows.iter().zip(of_row);
-        let of_pair = rows.filter_map(|(row, value)| row.trained().map(|_| value));
-        Ok((names, of_pair.collect()))
     }
 
     /// `folds` folds for held-out scores, `[n_pairs]`, by what `cross_fit.by` says; empty where it is switched

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{ProveError, TestData};
-use crate::noise::{Facts, Known, NoiseModel};
+use crate::noise::Facts;
 use crate::pairs::{ContentId, Judge, PairId, PairSource};
 use crate::pipeline::PipelineError;
-use crate::pipeline::ingest::Ingested;
+use crate::pipeline::known::{Values, references, shown};
 use crate::pipeline::workbench::Workbench;
 use crate::reward::{Features, PairTexts};
 use crate::seed::derive;
@@ -81,40 +81,6 @@ pub(super) fn gold_column(
 /// Column that is looked for where the user names none.
 const DEFAULT_GOLD: &str = "gold_label";
 
-/// A column's values on the pairs, as text: `[n_pairs]`.
-pub(super) fn values(
-    source: &PairSource,
-    bench: &Workbench<'_>,
-    column: &str,
-) -> Result<Vec<Option<String>>, PipelineError> {
-    source.column(column)?;
-    let (names, of_pair) = bench.values(source, column)?;
-    let name = |code: Option<u32>| code.map(|code| names[code as usize].clone());
-    Ok(of_pair.into_iter().map(name).collect())
-}
-
-/// What a column says of the labels.
-pub(super) fn references(
-    source: &PairSource,
-    bench: &Workbench<'_>,
-    column: &str,
-) -> Result<Vec<Option<Reference>>, PipelineError> {
-    let values = values(source, bench, column)?;
-    let references: Vec<Option<Reference>> = values
-        .iter()
-        .map(|value| value.as_deref().and_then(Reference::parse))
-        .collect();
-    if references.iter().all(Option::is_none) {
-        let found: BTreeSet<&str> = values.iter().flatten().map(String::as_str).collect();
-        return Err(ProveError::NoReference {
-            column: column.to_owned(),
-            found: shown(found),
-        }
-        .into());
-    }
-    Ok(references)
-}
-
 /// Which pairs train and which ones test, by position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Split {
@@ -147,8 +113,8 @@ pub(super) fn by_rows(
             column,
             values: wanted,
         } => {
-            let values = values(source, bench, column)?;
-            let there: BTreeSet<&str> = values.iter().flatten().map(String::as_str).collect();
+            let values = Values::of_pairs(source, bench, column)?;
+            let there = values.distinct();
             let mut named = BTreeSet::new();
             for given in wanted {
                 // a value may have commas in it
@@ -161,26 +127,25 @@ pub(super) fn by_rows(
                     return Err(ProveError::NoSuchValue {
                         column: column.clone(),
                         value: (*missing).to_owned(),
-                        found: shown(there),
+                        found: shown(&there),
                     }
                     .into());
                 }
                 named.extend(parts);
             }
-            let tests = |i: &usize| values[*i].as_deref().is_some_and(|v| named.contains(v));
+            let tests = |i: &usize| values.at(*i).is_some_and(|v| named.contains(v));
             let (test, train) = (0..n).partition(tests);
             Ok(vec![[train, test]])
         }
         TestData::By { column, folds } => {
-            let values = values(source, bench, column)?;
-            let fold_of = folds_of_groups(&values, *folds, seed).ok_or_else(|| {
-                let groups: HashSet<&String> = values.iter().flatten().collect();
-                ProveError::FewGroups {
+            let values = Values::of_pairs(source, bench, column)?;
+            let of_pairs: Vec<Option<&str>> = values.iter().collect();
+            let fold_of =
+                folds_of_groups(&of_pairs, *folds, seed).ok_or_else(|| ProveError::FewGroups {
                     column: column.clone(),
-                    groups: groups.len(),
+                    groups: values.distinct().len(),
                     folds: *folds,
-                }
-            })?;
+                })?;
             let split = |fold: usize| {
                 let (test, train) = (0..n).partition(|&i| fold_of[i] == Some(fold));
                 [train, test]
@@ -192,11 +157,7 @@ pub(super) fn by_rows(
 
 /// A fold for each value of a column, about equal in pairs: the largest group first, into the fold that has
 /// fewest pairs. Pairs without a value are in no fold. `None` if there are fewer values than folds.
-fn folds_of_groups(
-    values: &[Option<String>],
-    folds: usize,
-    seed: u64,
-) -> Option<Vec<Option<usize>>> {
+fn folds_of_groups(values: &[Option<&str>], folds: usize, seed: u64) -> Option<Vec<Option<usize>>> {
     let mut sizes: HashMap<&str, usize> = HashMap::new();
     for value in values.iter().flatten() {
         *sizes.entry(value).or_default() += 1;
@@ -213,7 +174,7 @@ fn folds_of_groups(
         filled[fold] += size;
         fold_of.insert(name, fold);
     }
-    let of = |value: &Option<String>| value.as_deref().map(|value| fold_of[value]);
+    let of = |value: &Option<&str>| value.map(|value| fold_of[value]);
     Some(values.iter().map(of).collect())
 }
 
@@ -285,72 +246,6 @@ impl TrainSet {
     }
 }
 
-/// Reads what noise depends on: values and margins of its columns, by pair.
-pub(super) struct NoiseFacts {
-    values: Option<Vec<Option<String>>>,
-    margins: Vec<Vec<Option<String>>>,
-}
-
-impl NoiseFacts {
-    pub(super) fn read(
-        noise: &NoiseModel,
-        source: &PairSource,
-        bench: &Workbench<'_>,
-    ) -> Result<Self, PipelineError> {
-        let column = |name: &str| values(source, bench, name);
-        Ok(Self {
-            values: noise.text_column().map(column).transpose()?,
-            margins: noise
-                .margin_columns()
-                .iter()
-                .map(|name| column(name))
-                .collect::<Result<_, _>>()?,
-        })
-    }
-
-    /// Of some pairs, in their order.
-    pub(super) fn of(&self, ingested: &Ingested, pairs: &[usize]) -> Facts {
-        let mut facts = Facts::default();
-        for &i in pairs {
-            let score = |of: &Vec<Option<String>>| of[i].as_ref()?.trim().parse::<f64>().ok();
-            let margin = match &self.margins[..] {
-                [margin] => score(margin),
-                [chosen, rejected] => score(chosen).zip(score(rejected)).map(|(c, r)| c - r),
-                _ => None,
-            };
-            let known = Known {
-                value: self.values.as_ref().and_then(|values| values[i].as_deref()),
-                margin,
-                stratum: None,
-            };
-            let pair = &ingested.pairs[i];
-            let longer = pair
-                .length_difference
-                .clamp(i64::from(i32::MIN), i64::from(i32::MAX));
-            let longer = i32::try_from(longer).expect("clamped to 32 bits");
-            facts.push_measured(pair.id.content, longer, known);
-        }
-        facts
-    }
-}
-
-/// A few values, for a message.
-fn shown(values: BTreeSet<&str>) -> String {
-    if values.is_empty() {
-        return "nothing".to_owned();
-    }
-    let more = values.len().saturating_sub(8);
-    let quoted = values.into_iter().take(8).map(|value| {
-        let cut: String = value.chars().take(40).collect();
-        format!("`{}`", cut.escape_debug())
-    });
-    let mut text = quoted.collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        text = format!("{text} and {more} more");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,8 +284,9 @@ mod tests {
 
     #[test]
     fn groups_stay_together_and_folds_are_balanced() {
-        let values: Vec<Option<String>> = (0..100)
-            .map(|i| (i % 10 != 9).then(|| format!("g{}", i % 7)))
+        let names: Vec<String> = (0..7).map(|i| format!("g{i}")).collect();
+        let values: Vec<Option<&str>> = (0..100)
+            .map(|i| (i % 10 != 9).then(|| names[i % 7].as_str()))
             .collect();
         let folds = folds_of_groups(&values, 3, 0).unwrap();
         for (a, b) in (0..100).flat_map(|a| (0..100).map(move |b| (a, b))) {

@@ -14,14 +14,6 @@ pub enum ProveError {
         /// The file.
         path: PathBuf,
     },
-    /// A column says of no pair which side is better.
-    #[error("column `{column}` says of no pair which side is better: it holds {found}")]
-    NoReference {
-        /// The column.
-        column: String,
-        /// Values that are there.
-        found: String,
-    },
     /// No row has the value that test rows are told by.
     #[error("no pair has `{value}` in column `{column}`; it holds {found}")]
     NoSuchValue {
@@ -82,10 +74,6 @@ impl ProveError {
             Self::NoGold { .. } => Some(
                 "`--test-gold` names a column that holds chosen, rejected or tie; `--trust-test-labels` takes \
                  the chosen side of every test pair for the better one",
-            ),
-            Self::NoReference { .. } => Some(
-                "expected chosen, rejected, tie (which side is better), or correct, ambiguous, incorrect (what \
-                 the label is)",
             ),
             Self::NotInRun(_) => {
                 Some("`--clean` takes the run directory of a run of the same input")
