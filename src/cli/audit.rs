@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::progress::TerminalProgress;
-use super::{Outcome, print, table_style};
+use super::{Outcome, show_document};
 use crate::audit::checks::CHECKS;
 use crate::audit::gate::{Baseline, Condition, Gate, GateError, GateResult, Policy};
 use crate::audit::{self, AuditOptions, TokenLimit};
@@ -191,16 +191,8 @@ pub(super) fn run(args: &AuditArgs) -> anyhow::Result<Outcome> {
     let mut audit = audit::audit(&source, &against, &args.options(), &progress)?;
     gate.apply(&mut audit);
     let document = audit_document(&audit);
-    let written = match &args.out {
-        Some(folder) => document.write(folder, &audit)?,
-        None => Vec::new(),
-    };
-    if args.json {
-        print(&(serde_json::to_string_pretty(&audit)? + "\n"))?;
-    } else {
-        print(&document.terminal(table_style()))?;
-    }
-    if let Some(report) = written.first() {
+    let page = show_document(&document, &audit, args.out.as_deref(), args.json)?;
+    if let Some(report) = page {
         progress.note(&format!("report: {}", report.display()));
     }
     Ok(audit.gate.as_ref().map_or(Outcome::Done, judged))

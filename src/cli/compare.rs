@@ -7,7 +7,7 @@ use clap::Args;
 use super::judges::JudgeArgs;
 use super::machine::MachineArgs;
 use super::progress::TerminalProgress;
-use super::{Outcome, print, table_style};
+use super::{Outcome, show_document};
 use crate::noise::{NoiseModel, parse_list};
 use crate::pipeline::{self, CompareRequest, RunConfig};
 use crate::report;
@@ -122,13 +122,6 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let request = args.request()?;
     let comparison = pipeline::compare(&request, &TerminalProgress::new(args.quiet))?;
     let document = report::compare::document(&comparison, &request.config.second_pass.method);
-    if let Some(folder) = &args.out {
-        document.write(folder, &comparison)?;
-    }
-    if args.json {
-        print(&(serde_json::to_string_pretty(&comparison)? + "\n"))?;
-    } else {
-        print(&document.terminal(table_style()))?;
-    }
+    show_document(&document, &comparison, args.out.as_deref(), args.json)?;
     Ok(Outcome::Done)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::progress::TerminalProgress;
-use super::{Outcome, print, table_style};
+use super::{Outcome, show_document};
 use crate::diff::{self, DiffOptions, FailOn, Named, Reason};
 use crate::pairs::{Columns, PairSource, ReadOptions};
 use crate::report;
@@ -138,14 +138,7 @@ pub(super) fn run(args: &DiffArgs) -> anyhow::Result<Outcome> {
         .filter_map(|on| on.check(&found))
         .collect();
     let document = report::diff::document(&found, &reasons);
-    if let Some(folder) = &args.out {
-        document.write(folder, &found)?;
-    }
-    if args.json {
-        print(&(serde_json::to_string_pretty(&found)? + "\n"))?;
-    } else {
-        print(&document.terminal(table_style()))?;
-    }
+    show_document(&document, &found, args.out.as_deref(), args.json)?;
     fail(&reasons);
     Ok(if reasons.is_empty() {
         Outcome::Done

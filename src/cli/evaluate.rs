@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::{Outcome, print, table_style};
+use super::{Outcome, show_document};
 use crate::report::{
     EVALUATION_SCHEMA_VERSION, EvaluationReport, RateSource, evaluation_document, from_json,
     one_line,
@@ -76,16 +76,8 @@ pub struct EvaluateArgs {
 pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     let report = evaluate_command(args)?;
     let document = evaluation_document(&report);
-    let written = match &args.out {
-        Some(folder) => document.write(folder, &report)?,
-        None => Vec::new(),
-    };
-    if args.json {
-        print(&(serde_json::to_string_pretty(&report)? + "\n"))?;
-    } else {
-        print(&document.terminal(table_style()))?;
-    }
-    if let Some(path) = written.first() {
+    let page = show_document(&document, &report, args.out.as_deref(), args.json)?;
+    if let Some(path) = page {
         said(&format!(
             "report: {}",
             one_line(&path.display().to_string())

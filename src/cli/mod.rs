@@ -19,9 +19,13 @@ mod score;
 mod setup;
 mod tag;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use serde::Serialize;
+
+use crate::report::document::Document;
 
 /// Exit code: done, with findings that `--fail-on` names.
 const FINDINGS: u8 = 1;
@@ -188,6 +192,26 @@ fn print(text: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+/// Writes a report into a folder, where one is named, and shows it: tables, or `data` as JSON. Gives the page
+/// that was written.
+fn show_document(
+    document: &Document,
+    data: &impl Serialize,
+    folder: Option<&Path>,
+    json: bool,
+) -> anyhow::Result<Option<PathBuf>> {
+    let written = match folder {
+        Some(folder) => document.write(folder, data)?,
+        None => Vec::new(),
+    };
+    if json {
+        print(&(serde_json::to_string_pretty(data)? + "\n"))?;
+    } else {
+        print(&document.terminal(table_style()))?;
+    }
+    Ok(written.into_iter().next())
 }
 
 /// Colours on a terminal that wants them, at its width.

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args};
 use super::judges::JudgeArgs;
 use super::machine::MachineArgs;
 use super::progress::TerminalProgress;
-use super::{Outcome, print, table_style};
+use super::{Outcome, show_document};
 use crate::actions::Action;
 use crate::noise::NoiseModel;
 use crate::pipeline::RunConfig;
@@ -210,13 +210,6 @@ pub(super) fn run(args: &ProveArgs) -> anyhow::Result<Outcome> {
     let progress = TerminalProgress::new(args.quiet);
     let proof = prove(&request, &progress)?;
     let document = report::prove::document(&proof);
-    if let Some(folder) = &args.output {
-        document.write(folder, &proof)?;
-    }
-    if args.json {
-        print(&(serde_json::to_string_pretty(&proof)? + "\n"))?;
-    } else {
-        print(&document.terminal(table_style()))?;
-    }
+    show_document(&document, &proof, args.output.as_deref(), args.json)?;
     Ok(Outcome::Done)
 }
