@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, Figures};
+use crate::noise::NoiseModel;
 use crate::tags::stats::{Estimate, paired_difference};
 
 /// Level of all intervals.
@@ -40,7 +41,8 @@ pub struct NoiseTable {
     pub decided: f64,
     /// Methods, in the order given.
     pub rows: Vec<MethodRow>,
-    /// The method whose AUROC is above every other's by a difference whose interval leaves out 0.
+    /// The method whose AUROC is above every other's by a difference whose interval leaves out 0. None where
+    /// no label is swapped: there all seeds judge the same labels, and their spread is not that of the data.
     pub best: Option<String>,
 }
 
@@ -111,8 +113,10 @@ impl NoiseTable {
                 row
             })
             .collect();
+        let labels_vary = noise != NoiseModel::None.to_string();
         let leads = |(method, own): &&(&String, Vec<f64>)| {
-            aurocs.len() > 1
+            labels_vary
+                && aurocs.len() > 1
                 && aurocs
                     .iter()
                     .filter(|(other, _)| other != method)

@@ -26,13 +26,13 @@ fn figures_leave_out_what_the_reference_does_not_decide() {
     assert!((figures.true_rate() - 0.5).abs() < 1e-12);
 }
 
-fn cell(method: &str, seed: u64, auroc: f64) -> Cell {
+fn cell(noise: &str, method: &str, seed: u64, auroc: f64) -> Cell {
     let truth = [Some(Reference::Incorrect), Some(Reference::Correct)];
     let judgement = Judgement::new(vec![1.0, 0.0], vec![true, false]);
     let mut figures = Figures::new(&judgement, &truth, 0.1);
     figures.auroc = Some(auroc);
     Cell {
-        noise: "symmetric:0.2".into(),
+        noise: noise.into(),
         seed,
         method: method.into(),
         figures,
@@ -44,20 +44,22 @@ fn cell(method: &str, seed: u64, auroc: f64) -> Cell {
 #[test]
 fn the_best_is_named_only_where_it_is_clear() {
     let methods = ["a", "b"].map(str::to_owned);
-    let table = |of_b: [f64; 3]| {
+    let table = |noise: &str, of_b: [f64; 3]| {
         let mut cells = Vec::new();
         for (seed, (a, b)) in [0.7, 0.8, 0.75].into_iter().zip(of_b).enumerate() {
-            cells.push(cell("a", seed as u64, a));
-            cells.push(cell("b", seed as u64, b));
+            cells.push(cell(noise, "a", seed as u64, a));
+            cells.push(cell(noise, "b", seed as u64, b));
         }
-        NoiseTable::new("symmetric:0.2", &methods, "a", &cells)
+        NoiseTable::new(noise, &methods, "a", &cells)
     };
-    let clear = table([0.75, 0.86, 0.8]);
+    let clear = table("symmetric:0.2", [0.75, 0.86, 0.8]);
     assert_eq!(clear.best.as_deref(), Some("b"));
     let over = clear.rows[1].over_default.unwrap();
     assert!((over.mean - 0.16 / 3.0).abs() < 1e-12);
     assert!(clear.rows[0].over_default.is_none());
-    assert_eq!(table([0.75, 0.7, 0.76]).best, None);
+    assert_eq!(table("symmetric:0.2", [0.75, 0.7, 0.76]).best, None);
+    // seeds that judge the same labels do not tell how far the data's own chance reaches
+    assert_eq!(table("none", [0.75, 0.86, 0.8]).best, None);
     assert!((clear.true_rate - 0.5).abs() < 1e-12);
     assert!((clear.rows[0].noise_rate_error.unwrap().mean + 0.4).abs() < 1e-12);
 }

@@ -260,7 +260,8 @@ fn reading(comparison: &Comparison) -> Section {
          planted flips stands in."
             .to_owned(),
         "A method is called best only where its AUROC is above every other's by a paired difference over seeds \
-         whose interval leaves out 0. Seconds count what methods share, such as held-out margins, for each that \
+         whose interval leaves out 0, and only where labels are swapped: with none swapped all seeds judge the \
+         same labels. Seconds count what methods share, such as held-out margins, for each that \
          uses it; peak memory is the whole process's."
             .to_owned(),
         format!("Settings: {}.", comparison.settings),
