@@ -174,8 +174,8 @@ fn folds_of_groups(values: &[Option<&str>], folds: usize, seed: u64) -> Option<V
         filled[fold] += size;
         fold_of.insert(name, fold);
     }
-    let of = |value: &Option<&str>| value.map(|value| fold_of[value]);
-    Some(values.iter().map(of).collect())
+    let of = |value: Option<&str>| value.map(|value| fold_of[value]);
+    Some(values.iter().copied().map(of).collect())
 }
 
 /// The test pairs of a pool that can be tested on: decided, and not in training.
