@@ -88,6 +88,33 @@ def row(cells):
     return "| " + " | ".join(cells) + " |"
 
 
+def best(table):
+    """Where no label is swapped all seeds judge the same labels, and their spread is not that of the data."""
+    return None if table["noise"] == "none" else table["best"]
+
+
+def summary(reports, noise):
+    """Mean AUROC of every method on every set, the strongest method first."""
+    names = list(reports)
+    found = {name: next((t for t in reports[name]["tables"] if t["noise"] == noise), None) for name in names}
+    names = [name for name in names if found[name]]
+    methods = [row["method"] for row in found[names[0]]["rows"]]
+    aurocs = {}
+    for method in methods:
+        rows = [next(r for r in found[name]["rows"] if r["method"] == method) for name in names]
+        aurocs[method] = [row["auroc"]["mean"] for row in rows]
+    tops = [max(values) for values in zip(*aurocs.values())]
+    lines = [row(["method", *names, "mean"]), row(["---"] + ["---:"] * (len(names) + 1))]
+    for method in sorted(methods, key=lambda m: -sum(aurocs[m])):
+        cells = []
+        for name, value, top in zip(names, aurocs[method], tops):
+            text = f"{value:.3f}"
+            cells.append(f"**{text}**" if value == top and best(found[name]) == method else text)
+        mean = sum(aurocs[method]) / len(names)
+        lines.append(row([f"`{method}`", *cells, f"{mean:.3f}"]))
+    return lines
+
+
 def detection(report):
     tables = report["tables"]
     lines = [row(["method"] + [SHARES[t["noise"]] for t in tables]), row(["---"] + ["---:"] * len(tables))]
@@ -96,7 +123,7 @@ def detection(report):
         for table in tables:
             found = table["rows"][i]
             text = shown(found["auroc"])
-            cells.append(f"**{text}**" if table["best"] == found["method"] else text)
+            cells.append(f"**{text}**" if best(table) == found["method"] else text)
         lines.append(row(cells))
     return lines
 
@@ -154,12 +181,19 @@ def proofs(options):
 
 
 def tables(options):
-    lines = []
-    for name, file, gold, noise, special in SETS:
+    reports = {}
+    for name, *_ in SETS:
         path = options.out / name / "report.json"
-        if not path.exists():
+        if path.exists():
+            reports[name] = json.loads(path.read_text())
+    lines = []
+    for noise in NOISE[1:]:
+        lines += [f"### All sets, {SHARES[noise]} of labels swapped", "", "Mean AUROC over seeds:", ""]
+        lines += summary(reports, noise) + [""]
+    for name, file, gold, noise, special in SETS:
+        if name not in reports:
             continue
-        report = json.loads(path.read_text())
+        report = reports[name]
         seeds = len(report["seeds"])
         rates = ", ".join(f"{100 * t['true_rate']:.1f}%" for t in report["tables"])
         lines += [f"### {name}", ""]

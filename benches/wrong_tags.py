@@ -6,7 +6,8 @@ For each set, injected rate and seed: `inject`, `run`, then for each q `tag --fd
 Truth is `gold_label` (ties and nulls left out) XOR injected. A run that FOLDER holds already is not
 made again, so the command can be stopped and resumed, and `--tag-only` reads finished runs with
 another build. The table has, over seeds: pairs tagged, those of them with a known label, the
-right labels among these, and the share with its 95% interval (Student's t over seeds with tags).
+right labels among these, and the share with its 95% interval (Student's t over seeds; a run without
+tags counts as 0).
 """
 
 import argparse
@@ -94,14 +95,13 @@ def tags(options, run, fdr):
 
 
 def row(name, rate, fdr, found):
-    some = [cell["right"] / cell["known"] for cell in found if cell["known"]]
-    share = "none tagged"
-    if some:
-        share = f"{statistics.mean(some):.3f}"
-        if 2 <= len(some) <= len(T_95) + 1:
-            half = T_95[len(some) - 2] * statistics.stdev(some) / math.sqrt(len(some))
-            share += f" ± {half:.3f}"
-        share += "  (" + " ".join(f"{value:.3f}" for value in some) + ")"
+    # the false-discovery rate is a mean over runs, and one without tags has no wrong ones
+    shares = [cell["right"] / cell["known"] if cell["known"] else 0.0 for cell in found]
+    share = f"{statistics.mean(shares):.3f}"
+    if 2 <= len(shares) <= len(T_95) + 1:
+        half = T_95[len(shares) - 2] * statistics.stdev(shares) / math.sqrt(len(shares))
+        share += f" ± {half:.3f}"
+    share += "  (" + " ".join(f"{value:.3f}" for value in shares) + ")"
     known, right = (sum(cell[key] for cell in found) for key in ("known", "right"))
     tagged = statistics.mean(cell["all"] for cell in found)
     runs = f"{sum(cell['all'] > 0 for cell in found)} of {len(found)}"
