@@ -121,7 +121,8 @@ impl CompareArgs {
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let request = args.request()?;
     let comparison = pipeline::compare(&request, &TerminalProgress::new(args.quiet))?;
-    let document = report::compare::document(&comparison, &request.config.second_pass.method);
+    let default = request.config.ranking_method()?.info().name;
+    let document = report::compare::document(&comparison, default);
     show_document(&document, &comparison, args.out.as_deref(), args.json)?;
     Ok(Outcome::Done)
 }

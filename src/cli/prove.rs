@@ -155,7 +155,7 @@ impl ProveArgs {
             config.data.columns.clone_from(columns);
         }
         if let Some(method) = &self.method {
-            config.second_pass.method.clone_from(method);
+            config.rank_by(method)?;
         }
         self.judges.set(&mut config.judges);
         let test = match (self.test_where.first(), &self.test_by) {

@@ -208,7 +208,8 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Training")]
     epochs: Option<usize>,
 
-    /// What judges the labels; `prefclean compare` shows what each does on your data; default: crm
+    /// What ranks the labels; `prefclean compare` shows what each does on your data; default: gaussian-process,
+    /// beside two models that crm trains
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     method: Option<String>,
 
@@ -306,10 +307,11 @@ impl RunArgs {
                 config.second_pass.epochs = epochs;
             }
         }
-        let pass = &mut config.second_pass;
-        set(&mut pass.method, &self.method);
+        if let Some(method) = &self.method {
+            config.rank_by(method)?;
+        }
         if let Some(curriculum) = self.curriculum {
-            pass.curriculum = match curriculum {
+            config.second_pass.curriculum = match curriculum {
                 CurriculumArg::None => Curriculum::None,
                 CurriculumArg::GlobalSort => Curriculum::GlobalSort,
                 CurriculumArg::Staged => Curriculum::Staged,

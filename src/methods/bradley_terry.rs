@@ -23,6 +23,10 @@ impl Method for BradleyTerry {
         &INFO
     }
 
+    fn held_out(&self) -> bool {
+        true
+    }
+
     fn judge(&self, task: &Task<'_>) -> Result<Judgement, MethodError> {
         let sides = Sides::of(task);
         let fit = comparison::BradleyTerry::fit(sides.labels(), VARIANCE);

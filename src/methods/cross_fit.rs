@@ -22,6 +22,10 @@ impl Method for HeldOut {
         settings.cross_fit_total()
     }
 
+    fn held_out(&self) -> bool {
+        true
+    }
+
     fn judge(&self, task: &Task<'_>) -> Result<Judgement, MethodError> {
         let margins = task.cross_fit()?.mean();
         let suspicion: Vec<f64> = margins.iter().map(|margin| -margin).collect();

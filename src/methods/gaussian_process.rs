@@ -25,6 +25,10 @@ impl Method for GaussianProcessBradleyTerry {
         &INFO
     }
 
+    fn held_out(&self) -> bool {
+        true
+    }
+
     fn judge(&self, task: &Task<'_>) -> Result<Judgement, MethodError> {
         let features = task.features[0];
         let width = u32::try_from(features.width()).expect("a text has fewer than 2^32 features");

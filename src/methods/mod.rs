@@ -105,6 +105,12 @@ pub trait Method: Sync {
         Exchange::Independent
     }
 
+    /// Whether its suspicion of a pair is minus a margin that rests on other pairs alone: then swapping
+    /// the pair's label turns the sign and changes nothing else, so that every pair is its own planted flip.
+    fn held_out(&self) -> bool {
+        false
+    }
+
     /// Judges the labels of a task.
     ///
     /// # Errors
@@ -112,8 +118,11 @@ pub trait Method: Sync {
     fn judge(&self, task: &Task<'_>) -> Result<Judgement, MethodError>;
 }
 
-/// The default of `run`.
-pub const DEFAULT: &str = "crm";
+/// What trains the two models by default: its trajectories are what tags and reports show.
+pub const TRAINS: &str = "crm";
+
+/// What ranks the labels by default, where heads on frozen features train.
+pub const RANKS: &str = "gaussian-process";
 
 /// Every method, in the order of tables.
 pub static METHODS: &[&dyn Method] = &[

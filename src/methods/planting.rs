@@ -78,6 +78,19 @@ impl Rounds {
         (planted, own.collect())
     }
 
+    /// Scores by round that do not depend on a pair's own label: those of planted pairs turn their sign.
+    ///
+    /// `suspicion`: under the labels as they stand, `[n_pairs]`.
+    #[must_use]
+    pub fn mirror(&self, suspicion: &[f64]) -> [Vec<f64>; ROUNDS] {
+        self.planted.each_ref().map(|planted| {
+            let pairs = suspicion.iter().zip(planted);
+            pairs
+                .map(|(&score, &planted)| if planted { -score } else { score })
+                .collect()
+        })
+    }
+
     /// Dynamics of every pair from its deciding round.
     #[must_use]
     pub fn merge(&self, dynamics: [&Dynamics; ROUNDS]) -> Dynamics {
@@ -185,6 +198,18 @@ mod tests {
         }
         assert!(a.iter().zip(&b).all(|(a, b)| !(a & b)));
         assert_ne!(draw_plantings(&ids, &PlantingOptions::default(), 2)[0], a);
+    }
+
+    #[test]
+    fn mirrored_scores_turn_their_sign_where_a_pair_is_planted() {
+        let rounds = Rounds {
+            planted: [vec![true, false, false], vec![false, false, true]],
+        };
+        let scores = rounds.mirror(&[0.5, -1.0, 2.0]);
+        assert_eq!(scores, [vec![-0.5, -1.0, 2.0], vec![0.5, -1.0, -2.0]]);
+        let (planted, own) = rounds.pool(&scores);
+        assert_eq!(planted, [-0.5, -2.0]);
+        assert_eq!(own, [0.5, -1.0, 2.0]);
     }
 
     #[test]

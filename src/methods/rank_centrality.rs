@@ -20,6 +20,10 @@ impl Method for RankCentrality {
         &INFO
     }
 
+    fn held_out(&self) -> bool {
+        true
+    }
+
     fn judge(&self, task: &Task<'_>) -> Result<Judgement, MethodError> {
         let ranked = comparison::RankCentrality::fit(Sides::of(task).labels());
         Ok(Judgement {

@@ -2,6 +2,7 @@ use std::collections::HashSet;
 
 use super::testing::Bed;
 use super::*;
+use crate::tags::population_std;
 
 #[test]
 fn names_are_unique_and_found() {
@@ -37,6 +38,28 @@ fn every_method_finds_what_can_be_found() {
         let dropped = judgement.dropped.iter().filter(|d| **d).count();
         assert!((20..400).contains(&dropped), "{name} drops {dropped}");
         assert_eq!(judgement, method.judge(&bed.task()).unwrap(), "{name}");
+    }
+}
+
+/// What lets a run calibrate without planting: with its label swapped a pair has minus its score.
+#[test]
+fn held_out_suspicion_turns_its_sign_with_the_label() {
+    let bed = Bed::new(600, 0.2, 5);
+    let held_out: Vec<_> = METHODS.iter().filter(|method| method.held_out()).collect();
+    assert_eq!(held_out.len(), 4);
+    for method in held_out {
+        let name = method.info().name;
+        let before = method.judge(&bed.task()).expect(name).suspicion;
+        let spread = population_std(&before);
+        for pair in [3, 77, 401] {
+            let mut swapped = Bed::new(600, 0.2, 5);
+            for texts in &mut swapped.pairs[pair].texts {
+                texts.swap(0, 1);
+            }
+            let after = method.judge(&swapped.task()).expect(name).suspicion[pair];
+            let off = (after + before[pair]).abs();
+            assert!(off < 0.02 * spread, "{name}: {} to {after}", before[pair]);
+        }
     }
 }
 

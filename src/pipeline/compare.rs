@@ -9,17 +9,15 @@ use super::facts::Clock;
 use super::journal::Journal;
 use super::judging::{judges_of_pairs, judges_of_rows};
 use super::known::{NoiseColumns, references};
+use super::labels::{Labels, Means};
 use super::training::Passes;
 use super::workbench::{Machine, Workbench, open_source};
 use crate::compare::{Cell, Comparison, Figures, NoiseTable};
-use crate::methods::planting::{swap_ids, swap_labels};
-use crate::methods::{self, Made, Method, Task};
+use crate::methods::{self, Made, Method};
 use crate::noise::{Facts, NoiseModel, draw};
-use crate::pairs::Judge;
 use crate::progress::{NoProgress, Progress};
 use crate::seed::derive;
 use crate::tags::evaluate::Reference;
-use crate::train::TrainPair;
 
 /// Version of the comparison's JSON document.
 const SCHEMA_VERSION: u32 = 1;
@@ -85,7 +83,7 @@ pub fn compare(
     let experiment = Experiment {
         bench: &bench,
         gold,
-        judges,
+        labels: bench.labels(judges),
         passes: Passes {
             models: &models,
             work: None,
@@ -121,14 +119,11 @@ pub fn compare(
     }
     progress.end();
     let cells = asked_for(request, &names, &journal);
-    let tables = request.noise.iter().map(|noise| {
-        NoiseTable::new(
-            &noise.to_string(),
-            &names,
-            &config.second_pass.method,
-            &cells,
-        )
-    });
+    let default = config.ranking_method()?.info().name;
+    let tables = request
+        .noise
+        .iter()
+        .map(|noise| NoiseTable::new(&noise.to_string(), &names, default, &cells));
     Ok(Comparison {
         schema_version: SCHEMA_VERSION,
         inputs: request.inputs.clone(),
@@ -211,7 +206,7 @@ struct Experiment<'a> {
     bench: &'a Workbench<'a>,
     /// What the reference says of each pair's label, where there is one: `[n_pairs]`.
     gold: Option<Vec<Option<Reference>>>,
-    judges: Vec<Judge>,
+    labels: Labels,
     passes: Passes<'a>,
 }
 
@@ -229,9 +224,7 @@ impl Experiment<'_> {
         let bench = self.bench;
         let seed_of = |purpose: &str| derive(derive(bench.config.seed, "compare") ^ seed, purpose);
         let injected = draw(noise, facts, seed_of("noise"))?.swapped;
-        let ids = swap_ids(&bench.ids(), &injected);
-        let swap = |pairs: Vec<TrainPair>| swap_labels(&pairs, &injected);
-        let (pairs, deciding_pairs) = (swap(bench.pairs()), swap(bench.deciding_pairs()));
+        let labels = self.labels.swapped(&injected);
         let truth: Vec<Option<Reference>> = injected
             .iter()
             .enumerate()
@@ -243,24 +236,17 @@ impl Experiment<'_> {
                 Some(label.swapped(injected))
             })
             .collect();
-        let judges: Vec<Judge> = self.judges.iter().map(|j| j.swapped(&injected)).collect();
         let folds = match bench.config.cross_fit.folds {
             0 => FOLDS,
             folds => folds,
         };
-        let task = Task {
-            pairs: &pairs,
-            deciding_pairs: &deciding_pairs,
-            ids: &ids,
-            features: self.passes.models.features.each_ref().map(AsRef::as_ref),
+        let means = Means {
+            passes: &self.passes,
             folds: &bench.folds(folds, seed_of("folds")),
-            judges: &judges,
             settings: &bench.config.settings(),
-            label: "compare".into(),
             seed: seed_of("training"),
-            training: &self.passes,
-            made: Made::default(),
         };
+        let task = labels.task(&means, "compare".into(), Made::default());
         for method in methods {
             memory::reset_peak();
             let (judgement, took) = task.timed(*method)?;

@@ -13,8 +13,8 @@ use crate::actions::{Action, ActionRules};
 use crate::filter::{Curriculum, Exchange};
 use crate::graph::artifacts::make::Train;
 use crate::graph::lower::Precision;
-use crate::methods::{self, PlantingOptions, Settings};
-use crate::tags::TagRules;
+use crate::methods::{self, Method, MethodError, Noise, PlantingOptions, Settings};
+use crate::tags::{NoiseReport, TagRules};
 use crate::tokens::TokenPolicy;
 use crate::train::{Loss, PassOptions, Schedule};
 
@@ -40,8 +40,10 @@ pub struct RunConfig {
     pub cross_fit: CrossFitConfig,
     /// The unfiltered pass that estimates the noise rate.
     pub first_pass: FirstPassConfig,
-    /// The filtered pass that decides.
+    /// The filtered pass, whose trajectories tags and reports rest on.
     pub second_pass: SecondPassConfig,
+    /// What ranks the labels.
+    pub suspicion: SuspicionConfig,
     /// What trains in the second pass besides the heads, and how.
     pub fine_tuning: FineTuningConfig,
     /// Planted flips.
@@ -149,7 +151,7 @@ pub struct FirstPassConfig {
     pub batch_size_pairs: usize,
 }
 
-/// Optimizer, epochs and filter of the pass that decides.
+/// Optimizer, epochs and filter of the second pass.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecondPassConfig {
@@ -165,7 +167,7 @@ pub struct SecondPassConfig {
     pub weight_decay: f64,
     /// Pairs scored, and selected from, at a time.
     pub batch_size_pairs: usize,
-    /// What judges the labels: a name of [`METHODS`](crate::methods::METHODS).
+    /// What trains the two models: a name of [`METHODS`](crate::methods::METHODS).
     pub method: String,
     /// Order of an epoch.
     pub curriculum: Curriculum,
@@ -176,6 +178,20 @@ pub struct SecondPassConfig {
     /// Share of wrong labels to assume; negative: the first pass's estimate.
     pub noise_rate: f64,
 }
+
+/// What ranks the labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SuspicionConfig {
+    /// A method whose suspicion rests on other pairs alone, [`SECOND_PASS`], or [`AUTO`].
+    pub method: String,
+}
+
+/// The method of the second pass ranks the labels too.
+pub const SECOND_PASS: &str = "second-pass";
+/// [`methods::RANKS`] ranks the labels where heads on frozen features train, and the second pass
+/// where encoders do, since these read more of a text than it does.
+pub const AUTO: &str = "auto";
 
 /// Training of encoder layers in the second pass. With `train` = `head` the other keys have no effect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -275,11 +291,19 @@ impl Default for SecondPassConfig {
             schedule: Schedule::Constant,
             weight_decay: 0.0,
             batch_size_pairs: 256,
-            method: methods::DEFAULT.into(),
+            method: methods::TRAINS.into(),
             curriculum: Curriculum::None,
             drop_exponent: 1.0,
             ramp_epochs: 6,
             noise_rate: -1.0,
+        }
+    }
+}
+
+impl Default for SuspicionConfig {
+    fn default() -> Self {
+        Self {
+            method: AUTO.into(),
         }
     }
 }
@@ -362,6 +386,53 @@ impl RunConfig {
     pub fn trains_encoders(&self) -> bool {
         let given = |model: &ModelConfig| !model.artifacts.is_empty();
         self.fine_tuning.train != Train::Head || self.models().into_iter().any(given)
+    }
+
+    /// What trains the two models in the second pass.
+    ///
+    /// # Errors
+    /// When there is no such method.
+    pub fn training_method(&self) -> Result<&'static dyn Method, MethodError> {
+        methods::find(&self.second_pass.method)
+    }
+
+    /// What ranks the labels.
+    ///
+    /// # Errors
+    /// When there is no such method.
+    pub fn ranking_method(&self) -> Result<&'static dyn Method, MethodError> {
+        match self.suspicion.method.as_str() {
+            AUTO if !self.trains_encoders() => methods::find(methods::RANKS),
+            AUTO | SECOND_PASS => self.training_method(),
+            name => methods::find(name),
+        }
+    }
+
+    /// Lets a method rank the labels; one that needs the labels' own training takes the second pass too.
+    ///
+    /// # Errors
+    /// When there is no such method.
+    pub fn rank_by(&mut self, name: &str) -> Result<(), MethodError> {
+        if methods::find(name)?.held_out() {
+            name.clone_into(&mut self.suspicion.method);
+        } else {
+            name.clone_into(&mut self.second_pass.method);
+            SECOND_PASS.clone_into(&mut self.suspicion.method);
+        }
+        Ok(())
+    }
+
+    /// What is taken for the share of wrong labels: set, or what planted flips of the first pass tell.
+    #[must_use]
+    pub fn noise(&self, told: Option<&NoiseReport>) -> Noise {
+        let set = self.second_pass.noise_rate;
+        if set < 0.0 {
+            return Noise::of(told);
+        }
+        Noise {
+            rate: set,
+            drop_rate: set,
+        }
     }
 
     /// How methods train under these settings.
@@ -492,6 +563,21 @@ impl RunConfig {
         )?;
         methods::find(&self.second_pass.method)
             .map_err(|error| PipelineError::Config(format!("`second_pass.method`: {error}")))?;
+        let ranks = self
+            .ranking_method()
+            .map_err(|error| PipelineError::Config(format!("`suspicion.method`: {error}")))?;
+        check(
+            ranks.held_out() || ranks.info().name == self.second_pass.method,
+            || {
+                let held_out = methods::METHODS.iter().filter(|method| method.held_out());
+                let names: Vec<&str> = held_out.map(|method| method.info().name).collect();
+                format!(
+                    "`suspicion.method` = `{}`: expected {AUTO}, {SECOND_PASS}, {}; others go into `second_pass.method`",
+                    self.suspicion.method,
+                    names.join(", ")
+                )
+            },
+        )?;
         check(self.second_pass.members > 0, || {
             "`second_pass.members` must be at least 1".into()
         })?;
@@ -617,6 +703,39 @@ mod tests {
         }
         assert_eq!(all[0], RunConfig::default(), "`crm` states the defaults");
         assert_eq!(all[1].second_pass.method, "independent");
+        assert_eq!(all[1].ranking_method().unwrap().info().name, "independent");
+    }
+
+    #[test]
+    fn what_ranks_follows_what_is_asked_for() {
+        let ranks = |config: &RunConfig| config.ranking_method().unwrap().info().name;
+        let mut config = RunConfig::default();
+        assert_eq!(ranks(&config), "gaussian-process");
+        config.fine_tuning.train = Train::All;
+        assert_eq!(ranks(&config), "crm", "encoders that train decide");
+        config.rank_by("cross-fit").unwrap();
+        assert_eq!(
+            (ranks(&config), &*config.second_pass.method),
+            ("cross-fit", "crm")
+        );
+        config.rank_by("divide-mix").unwrap();
+        assert_eq!(
+            (ranks(&config), &*config.second_pass.method),
+            ("divide-mix", "divide-mix")
+        );
+        config.validate().unwrap();
+        config.suspicion.method = "votes".into();
+        let error = config.validate().unwrap_err().to_string();
+        assert!(
+            error.contains("`suspicion.method` = `votes`: expected auto, second-pass, "),
+            "{error}"
+        );
+        config.suspicion.method = "vote".into();
+        let error = config.validate().unwrap_err().to_string();
+        assert!(
+            error.contains("`suspicion.method`: unknown method `vote`"),
+            "{error}"
+        );
     }
 
     #[test]

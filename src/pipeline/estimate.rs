@@ -7,7 +7,7 @@ use super::given;
 use super::run::RunRequest;
 use super::workbench::open_source;
 use crate::graph::artifacts::make::Train;
-use crate::methods::{self, ROUNDS};
+use crate::methods::ROUNDS;
 use crate::progress::NoProgress;
 
 /// What a run would do.
@@ -43,7 +43,7 @@ pub fn estimate(request: &RunRequest) -> Result<Estimate, PipelineError> {
     const FIXED_BYTES: u64 = 600 << 20;
     let config = &request.config;
     let settings = config.settings();
-    let method_epochs = methods::find(&config.second_pass.method)?.epochs(&settings);
+    let method_epochs = config.training_method()?.epochs(&settings);
     let source = open_source(&request.inputs, &config.data.columns)?;
     let rows = source.rows();
     let threads = request.machine.threads();

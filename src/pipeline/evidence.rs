@@ -68,7 +68,7 @@ pub enum RowState {
 pub struct PairRecord {
     /// Its id.
     pub id: PairId,
-    /// Mean within-epoch rank of its online loss, 0 to 1; high is bad.
+    /// What ranks it: minus a margin by other pairs, or the mean within-epoch rank of its online loss; high is bad.
     pub score: f64,
     /// The round that decides: 0 or 1.
     pub round: u8,
@@ -76,7 +76,7 @@ pub struct PairRecord {
     pub signals: [Signals; 2],
     /// Mean held-out margin of both models.
     pub margin_cross_fit: Option<f32>,
-    /// Margin that other comparisons of the same two texts give; `None` where there are none.
+    /// Margin that the fit to all other pairs gives, nats; `None` where there is none.
     pub margin_comparisons: Option<f32>,
     /// Characters of the chosen response less those of the rejected one.
     pub length_difference: i64,

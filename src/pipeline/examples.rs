@@ -159,7 +159,7 @@ pub(super) fn evidence_words(evidence: &Evidence, outcome: &Outcome, pair: usize
     }
     if let Some(margin) = record.margin_comparisons {
         words.push(format!(
-            "Other comparisons of the same two texts give a margin of {margin:+.2}, {} the label.",
+            "The fit to all other pairs gives a margin of {margin:+.2}, {} the label.",
             if margin > 0.0 { "with" } else { "against" }
         ));
     }

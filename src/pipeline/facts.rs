@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::PipelineError;
 use super::evidence::RowState;
 use super::health::{accuracy, health};
 use super::manifest::Facts;
@@ -10,7 +11,7 @@ use super::run::Trained;
 use super::workbench::Workbench;
 use crate::filter::Curriculum;
 use crate::graph::artifacts::make::Train;
-use crate::methods::{Method, ROUNDS};
+use crate::methods::ROUNDS;
 use crate::pairs::PairSource;
 use crate::report;
 
@@ -18,11 +19,14 @@ use crate::report;
 pub(super) fn facts(
     bench: &Workbench<'_>,
     models: &Models<'_>,
-    method: &dyn Method,
     trained: &Trained,
     source: &PairSource,
     clock: &Clock,
-) -> Facts {
+) -> Result<Facts, PipelineError> {
+    let (method, ranking) = (
+        bench.config.training_method()?,
+        bench.config.ranking_method()?,
+    );
     let Workbench {
         config,
         ingested,
@@ -97,7 +101,7 @@ pub(super) fn facts(
             });
         }
     }
-    Facts {
+    Ok(Facts {
         shape: source.shape().to_string(),
         unique_texts: ingested.texts[0].len() as u64,
         source_column: ingested.source_column.clone(),
@@ -114,6 +118,7 @@ pub(super) fn facts(
         },
         training: report::Training {
             method: format!("{}: {}", method.info().name, method.info().rule),
+            ranking: format!("{}: {}", ranking.info().name, ranking.info().rule),
             curriculum: match filter.curriculum {
                 Curriculum::None => "none",
                 Curriculum::GlobalSort => "global-sort",
@@ -152,7 +157,7 @@ pub(super) fn facts(
         versions,
         device: format!("{device} ({})", device.provider()),
         timings: clock.laps.clone(),
-    }
+    })
 }
 
 /// Seconds per stage.

@@ -10,7 +10,6 @@
 //! left in its tables.
 
 mod compare;
-mod comparisons;
 pub mod config;
 mod estimate;
 mod evidence;
@@ -25,11 +24,13 @@ mod ingest;
 mod journal;
 mod judging;
 mod known;
+mod labels;
 mod load;
 mod manifest;
 mod models;
 mod outcome;
 pub mod prove;
+mod ranking;
 mod reporting;
 mod retag;
 mod review;

@@ -33,6 +33,9 @@ pub struct Outcome {
     pub unplanted: Option<Unplanted>,
     /// One for each trained pair.
     pub decisions: Vec<Decision>,
+    /// What the scores are made of: `graph` where a fit to other pairs ranks, `cross-fit` where margins of models
+    /// that trained on other pairs do, `online` where ranks of losses in training do.
+    pub evidence_source: &'static str,
     /// What becomes of each trained pair.
     actions: Vec<actions::Outcome>,
     /// Trained pairs that the caps kept in.
@@ -119,7 +122,14 @@ impl Outcome {
         if let Some(unplanted) = &unplanted {
             unplanted.tag(&mut decisions, &config.tags);
         }
+        let ranking = config.ranking_method().ok();
+        let held_out = ranking.filter(|method| !elsewhere && method.held_out());
         let mut outcome = Self {
+            evidence_source: match held_out.map(|method| method.info().name) {
+                Some("cross-fit") => "cross-fit",
+                Some(_) => "graph",
+                None => "online",
+            },
             calibration,
             unplanted,
             actions: Vec::new(),

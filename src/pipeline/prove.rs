@@ -31,11 +31,11 @@ use super::facts::Clock;
 use super::journal::Journal;
 use super::judging::{judges_of_pairs, judges_of_rows};
 use super::known::{NoiseColumns, references};
+use super::labels::Labels;
 use super::training::Passes;
 use super::workbench::{Machine, Workbench, open_source};
 use crate::actions::Action;
 use crate::graph::artifacts::make::Train;
-use crate::methods;
 use crate::noise::NoiseModel;
 use crate::pairs::{Judge, PairSource, PairsError};
 use crate::progress::Progress;
@@ -137,7 +137,8 @@ pub fn prove(request: &ProveRequest, progress: &dyn Progress) -> Result<Proof, P
     };
     let judging = Judging {
         config,
-        method: methods::find(&config.second_pass.method)?,
+        training: config.training_method()?,
+        ranking: config.ranking_method()?,
         settings: config.settings(),
         passes: &passes,
         actions: &request.actions,
@@ -359,16 +360,18 @@ fn train_set(
         derive(bench.config.seed, "folds"),
     );
     TrainSet {
-        ids: pick(&bench.ids(), train),
-        pairs: pick(&bench.pairs(), train),
-        deciding: pick(&bench.deciding_pairs(), train),
-        judges: judges
-            .iter()
-            .map(|judge| Judge {
-                name: judge.name.clone(),
-                margins: pick(&judge.margins, train),
-            })
-            .collect(),
+        labels: Labels {
+            ids: pick(&bench.ids(), train),
+            pairs: pick(&bench.pairs(), train),
+            deciding: pick(&bench.deciding_pairs(), train),
+            judges: judges
+                .iter()
+                .map(|judge| Judge {
+                    name: judge.name.clone(),
+                    margins: pick(&judge.margins, train),
+                })
+                .collect(),
+        },
         folds: if folds.is_empty() {
             folds
         } else {
@@ -431,7 +434,7 @@ fn split_in_words(test: &TestData) -> String {
 }
 
 fn cleaned_by(request: &ProveRequest, experiment: &Experiment<'_>) -> String {
-    let info = experiment.judging.method.info();
+    let info = experiment.judging.ranking.info();
     match &request.clean {
         Some(run_dir) => format!("what the run in `{}` removed", run_dir.display()),
         None => format!("`{}`: {}", info.name, info.rule),

@@ -5,27 +5,28 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::comparisons::comparison_margins;
 use super::config::RunConfig;
 use super::evidence::{Evidence, PairRecord, PlantedScore};
 use super::facts::{Clock, facts};
 use super::finish::{Finished, finish};
 use super::ingest::Ingested;
 use super::judging::{judges_of_pairs, judges_of_rows};
+use super::labels::{Labels, Means};
 use super::manifest::{Manifest, SCHEMA_VERSION};
 use super::outcome::calibration_options;
+use super::ranking::ByOtherPairs;
 use super::training::Passes;
 use super::workbench::{Machine, Workbench, open_source};
 use super::{PipelineError, trajectories};
 use crate::methods::{
     self, CrossFit, FirstPass, Made, Method, Noise, ROUNDS, Rounds, Settings, Task,
 };
-use crate::pairs::{Judge, PairId, PairSource, PairsError, ShardCut, refuse_folder, refuse_inputs};
+use crate::pairs::{Judge, PairSource, PairsError, ShardCut, refuse_folder, refuse_inputs};
 use crate::progress::Progress;
 use crate::report;
 use crate::seed::derive;
 use crate::tags::NoiseReport;
-use crate::train::{Dynamics, TrainPair};
+use crate::train::Dynamics;
 
 /// What a user asks of a run.
 #[derive(Debug, Clone)]
@@ -105,13 +106,11 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
     let models = bench.models();
     let job = Job {
         config,
-        method: methods::find(&config.second_pass.method)?,
+        training: config.training_method()?,
+        ranking: config.ranking_method()?,
         settings: config.settings(),
-        ids: bench.ids(),
-        pairs: bench.pairs(),
-        deciding_pairs: bench.deciding_pairs(),
+        labels: bench.labels(judges_of_pairs(&judges_of_rows, &bench.ingested.rows)),
         folds: bench.folds(config.cross_fit.folds, derive(config.seed, "folds")),
-        judges: judges_of_pairs(&judges_of_rows, &bench.ingested.rows),
         passes: Passes {
             models: &models,
             work: Some((work.clone(), training_key.clone())),
@@ -121,10 +120,10 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
             progress,
         },
     };
-    models.check_heads(&job.pairs)?;
-    models.check_given(&job.deciding_pairs)?;
+    models.check_heads(&job.labels.pairs)?;
+    models.check_given(&job.labels.deciding)?;
     let trained = job.train(&mut clock)?;
-    let facts = facts(&bench, &models, job.method, &trained, &source, &clock);
+    let facts = facts(&bench, &models, &trained, &source, &clock)?;
     let manifest = Manifest {
         schema_version: SCHEMA_VERSION,
         prefclean_version: env!("CARGO_PKG_VERSION").into(),
@@ -141,7 +140,7 @@ pub fn run(request: &RunRequest, progress: &dyn Progress) -> Result<Finished, Pi
         training_key,
         facts,
     };
-    let judges = job.judges;
+    let judges = job.labels.judges;
     drop(models);
     let evidence = evidence(&trained, bench.ingested, judges);
     let finished = finish(&source, &evidence, manifest, &run_dir, progress)?;
@@ -161,6 +160,8 @@ pub(super) struct Trained {
     pub(super) first_noise: Option<NoiseReport>,
     pub(super) plantings: Rounds,
     pub(super) rounds: [Round; ROUNDS],
+    /// Margins that the comparisons of all other pairs give: `[n_pairs]`.
+    pub(super) comparisons: Vec<Option<f32>>,
     pub(super) steps: u64,
     pub(super) seconds: f64,
 }
@@ -169,20 +170,18 @@ pub(super) struct Trained {
 pub(super) struct Round {
     /// Suspicion under the labels of the round: `[n_pairs]`.
     pub(super) scores: Vec<f64>,
-    /// What the method trained, or else the first pass.
+    /// What the second pass trained, or else the first.
     pub(super) dynamics: Dynamics,
 }
 
 /// What a run trains on, and with.
 struct Job<'a> {
     config: &'a RunConfig,
-    method: &'static dyn Method,
+    training: &'static dyn Method,
+    ranking: &'static dyn Method,
     settings: Settings,
-    ids: Vec<PairId>,
-    pairs: Vec<TrainPair>,
-    deciding_pairs: Vec<TrainPair>,
+    labels: Labels,
     folds: Vec<u32>,
-    judges: Vec<Judge>,
     passes: Passes<'a>,
 }
 
@@ -195,21 +194,18 @@ impl Job<'_> {
         let first = self.first_pass()?;
         let first_noise = first.noise(&calibration_options(config));
         clock.lap("first pass");
-        let mut noise = Noise::of(first_noise.as_ref());
-        if config.second_pass.noise_rate >= 0.0 {
-            noise = Noise {
-                rate: config.second_pass.noise_rate,
-                drop_rate: config.second_pass.noise_rate,
-            };
-        }
+        let noise = config.noise(first_noise.as_ref());
         let mut steps = first.steps;
-        let rounds = self.second_pass(&first, noise, &mut steps)?;
+        let others = self.by_other_pairs(noise)?;
+        clock.lap("comparisons");
+        let rounds = self.second_pass(&first, noise, others.suspicion.as_deref(), &mut steps)?;
         clock.lap("second pass");
         Ok(Trained {
             cross_fit,
             first_noise,
             plantings: first.rounds,
             rounds,
+            comparisons: others.comparisons,
             steps,
             seconds: start.elapsed().as_secs_f64(),
         })
@@ -223,17 +219,17 @@ impl Job<'_> {
         let _bar = self.bar("cross-fitting", self.settings.cross_fit_epochs * others);
         let (folds, settings) = (&self.folds, &self.settings);
         let seed = self.config.seed;
-        let fit = methods::cross_fit(&self.passes, &self.pairs, folds, settings, seed);
+        let fit = methods::cross_fit(&self.passes, &self.labels.pairs, folds, settings, seed);
         Ok(Some(fit?))
     }
 
     fn first_pass(&self) -> Result<FirstPass, PipelineError> {
         let seed = derive(self.config.seed, "planting");
-        let rounds = Rounds::draw(&self.ids, &self.config.planting, seed);
+        let rounds = Rounds::draw(&self.labels.ids, &self.config.planting, seed);
         let _bar = self.bar("first pass", self.settings.first_pass.epochs * ROUNDS);
         let first = methods::first_pass(
             &self.passes,
-            &self.pairs,
+            &self.labels.pairs,
             rounds,
             &self.settings,
             self.config.seed,
@@ -241,40 +237,40 @@ impl Job<'_> {
         Ok(first?)
     }
 
-    /// The method's judgement under the labels of each round.
+    /// What other pairs say of the labels as they stand.
+    fn by_other_pairs(&self, noise: Noise) -> Result<ByOtherPairs, PipelineError> {
+        let epochs = if self.ranking.held_out() {
+            self.ranking.epochs(&self.settings)
+        } else {
+            0
+        };
+        let _bar = self.bar("comparisons", epochs);
+        let task = self.task(&self.labels, "comparisons".to_owned(), noise);
+        Ok(ByOtherPairs::of(&task, self.ranking)?)
+    }
+
+    /// The second pass under the labels of each round.
+    ///
+    /// `by_others`: suspicion of the labels as they stand, where it rests on other pairs alone and not on what is
+    /// trained here.
     fn second_pass(
         &self,
         first: &FirstPass,
         noise: Noise,
+        by_others: Option<&[f64]>,
         steps: &mut u64,
     ) -> Result<[Round; ROUNDS], PipelineError> {
-        let _bar = self.bar("second pass", self.method.epochs(&self.settings) * ROUNDS);
+        let _bar = self.bar("second pass", self.training.epochs(&self.settings) * ROUNDS);
+        let mirrored = by_others.map(|suspicion| first.rounds.mirror(suspicion));
         let mut rounds = Vec::with_capacity(ROUNDS);
         for round in 0..ROUNDS {
-            let planted = &first.rounds.planted[round];
-            let judges: Vec<Judge> = self.judges.iter().map(|j| j.swapped(planted)).collect();
-            let (ids, pairs, deciding_pairs) = (
-                methods::planting::swap_ids(&self.ids, planted),
-                first.rounds.swap(round, &self.pairs),
-                first.rounds.swap(round, &self.deciding_pairs),
-            );
-            let task = Task {
-                pairs: &pairs,
-                deciding_pairs: &deciding_pairs,
-                ids: &ids,
-                features: self.passes.models.features.each_ref().map(AsRef::as_ref),
-                folds: &self.folds,
-                judges: &judges,
-                settings: &self.settings,
-                label: second_pass(round),
-                seed: self.config.seed,
-                training: &self.passes,
-                made: Made::with_noise(noise),
-            };
-            let judgement = self.method.judge(&task)?;
+            let labels = self.labels.swapped(&first.rounds.planted[round]);
+            let task = self.task(&labels, second_pass(round), noise);
+            let judgement = self.training.judge(&task)?;
             *steps += judgement.steps;
+            let scores = mirrored.as_ref().map(|scores| scores[round].clone());
             rounds.push(Round {
-                scores: judgement.suspicion,
+                scores: scores.unwrap_or(judgement.suspicion),
                 dynamics: judgement
                     .dynamics
                     .unwrap_or_else(|| first.dynamics[round].clone()),
@@ -285,6 +281,16 @@ impl Job<'_> {
             .unwrap_or_else(|_| unreachable!("one for each round")))
     }
 
+    fn task<'b>(&'b self, labels: &'b Labels, label: String, noise: Noise) -> Task<'b> {
+        let means = Means {
+            passes: &self.passes,
+            folds: &self.folds,
+            settings: &self.settings,
+            seed: self.config.seed,
+        };
+        labels.task(&means, label, Made::with_noise(noise))
+    }
+
     /// A progress bar over epochs of all pairs, which ends when it is dropped.
     fn bar(&self, name: &str, epochs: usize) -> impl Drop {
         struct Bar<'a>(&'a dyn Progress);
@@ -293,7 +299,7 @@ impl Job<'_> {
                 self.0.end();
             }
         }
-        let total = self.pairs.len() * epochs;
+        let total = self.labels.pairs.len() * epochs;
         let total = (total > 0).then_some(total as u64);
         self.passes.progress.begin(name, total, "pairs");
         Bar(self.passes.progress)
@@ -303,7 +309,6 @@ impl Job<'_> {
 fn evidence(trained: &Trained, ingested: Ingested, judges: Vec<Judge>) -> Evidence {
     let (plantings, rounds) = (&trained.plantings, &trained.rounds);
     let dynamics = plantings.merge(rounds.each_ref().map(|round| &round.dynamics));
-    let comparisons = comparison_margins(&ingested.pairs);
     let pairs: Vec<PairRecord> = ingested
         .pairs
         .iter()
@@ -319,7 +324,7 @@ fn evidence(trained: &Trained, ingested: Ingested, judges: Vec<Judge>) -> Eviden
                     .cross_fit
                     .as_ref()
                     .map(|fit| f32::midpoint(fit.margins[0][i], fit.margins[1][i])),
-                margin_comparisons: comparisons[i],
+                margin_comparisons: trained.comparisons[i],
                 length_difference: pair.length_difference,
                 source: pair.source,
                 cap_group: pair.cap_group,

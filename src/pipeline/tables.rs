@@ -114,7 +114,7 @@ fn tags_batch(
     columns.add("p_incorrect", p.collect::<Float64Array>());
     columns.0.push((
         "evidence_source".into(),
-        words(trained().map(|pair| pair.map(|_| "online")))?,
+        words(trained().map(|pair| pair.map(|_| outcome.evidence_source)))?,
     ));
     columns.add(
         "reason",

@@ -496,6 +496,7 @@ fn facts(
         },
         training: report::Training {
             method: "trajectories of models trained elsewhere".into(),
+            ranking: "trajectories of models trained elsewhere".into(),
             curriculum: "none".into(),
             first_pass_epochs: 0,
             epochs: u32::try_from(own.n_epochs).unwrap_or(u32::MAX),

@@ -12,11 +12,12 @@ use super::facts::Clock;
 use super::folds::draw_folds;
 use super::given::{self, GivenModels};
 use super::ingest::{Ingested, IngestedPair, ingest};
+use super::labels::Labels;
 use super::models::{Models, StateCache, Tuned, TunedEncoder};
 use crate::graph::artifacts::Head;
 use crate::graph::artifacts::make::Train;
 use crate::graph::backbone::{POOLS, backbone_model};
-use crate::pairs::{Columns, PairId, PairSource, ReadOptions};
+use crate::pairs::{Columns, Judge, PairId, PairSource, ReadOptions};
 use crate::progress::Progress;
 use crate::reward::{
     Device, EncodeStats, Encoder, ExecutionDevice, FeatureStore, Features, PairTexts, Runtime,
@@ -277,6 +278,16 @@ impl<'a> Workbench<'a> {
         draw_folds(&ids, &groups, folds, seed).unwrap_or_default()
     }
 
+    /// The pairs under the labels as they stand.
+    pub(super) fn labels(&self, judges: Vec<Judge>) -> Labels {
+        Labels {
+            ids: self.ids(),
+            pairs: self.pairs(),
+            deciding: self.deciding_pairs(),
+            judges,
+        }
+    }
+
     /// BLAKE3 over everything that training depends on; tagging settings are not among it.
     #[must_use]
     pub fn training_key(&self) -> String {
@@ -294,6 +305,7 @@ impl<'a> Workbench<'a> {
             tags: crate::tags::TagRules::default(),
             data: super::config::DataConfig::default(),
             actions: crate::actions::ActionRules::default(),
+            suspicion: super::config::SuspicionConfig::default(),
             ..(*config).clone()
         };
         hasher.update(trained.to_toml().as_bytes());

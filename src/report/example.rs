@@ -308,6 +308,7 @@ impl Report {
             },
             training: Training {
                 method: "peer review (CRM)".to_owned(),
+                ranking: "other comparisons".to_owned(),
                 curriculum: "staged".to_owned(),
                 first_pass_epochs: 3,
                 epochs: 8,

@@ -360,6 +360,9 @@ pub struct HealthEpoch {
 pub struct Training {
     /// Filter, `peer review (CRM)`.
     pub method: String,
+    /// What ranks the labels, as `gaussian-process: ...`; the same text as `method` where it does both.
+    #[serde(default)]
+    pub ranking: String,
     /// Curriculum, `none`, `global-sort`, `staged`.
     pub curriculum: String,
     /// Epochs of the first pass (no exchange).

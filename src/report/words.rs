@@ -184,9 +184,13 @@ fn trained(report: &Report) -> String {
         counted(u64::from(training.epochs), "epoch"),
     );
     if !training.method.is_empty() {
-        put!(text, ", with {} as the filter", training.method);
+        put!(text, ", by {}", rule_in_brackets(&training.method));
     }
     text += ". ";
+    if !training.ranking.is_empty() && training.ranking != training.method {
+        let ranking = rule_in_brackets(&training.ranking);
+        put!(text, "The labels are ranked by {ranking}. ");
+    }
     if training.drop_rate > 0.0 {
         put!(
             text,
@@ -207,6 +211,14 @@ fn trained(report: &Report) -> String {
         );
     }
     text
+}
+
+/// `NAME: RULE` as `NAME (RULE)`.
+fn rule_in_brackets(method: &str) -> String {
+    match method.split_once(": ") {
+        Some((name, rule)) => format!("{name} ({rule})"),
+        None => method.to_owned(),
+    }
 }
 
 fn planted(report: &Report) -> String {
@@ -429,6 +441,7 @@ pub(super) fn training(report: &Report) -> Vec<(&'static str, String)> {
     let total: f64 = report.timings.iter().map(|timing| timing.seconds).sum();
     let mut out = vec![
         ("filter", training.method.clone()),
+        ("ranking", training.ranking.clone()),
         ("curriculum", training.curriculum.clone()),
         (
             "epochs",

@@ -1,14 +1,13 @@
 //! How sure all evidence on a pair, taken together, is of its label.
 //!
 //! Three things speak of a label: the models in training, models that did not train on the pair, and
-//! other comparisons of the same two texts. None is best on all data: where texts repeat the other
-//! comparisons are, where they do not these are silent. A logistic regression of the labels on the three
+//! the fit to all other pairs, in which like texts have like rewards. None is best on all data. A logistic regression of the labels on the three
 //! finds out what each is worth *here*; no label but the user's own is needed, as held-out evidence that
 //! says nothing gets no weight.
 
 use super::stats::median;
 
-/// Kinds of evidence: models in training, held-out models, other comparisons of the same texts.
+/// Kinds of evidence: models in training, held-out models, the fit to all other pairs.
 pub const KINDS: usize = 3;
 
 /// Weight of the models in training before any label is seen; the other kinds begin at 0.
@@ -173,7 +172,7 @@ mod tests {
 
     #[test]
     fn evidence_that_says_nothing_gets_little_weight() {
-        // models right in three of four, held-out ones a coin toss, no other comparisons
+        // models right in three of four, held-out ones a coin toss, no fit to other pairs
         let pairs: Vec<_> = (0..4000)
             .map(|i| {
                 let model = if i % 4 == 0 { -1.0 } else { 1.0 };

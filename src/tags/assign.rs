@@ -151,7 +151,7 @@ named!(
         Fluctuating = "fluctuating",
         /// Models that did not train on the pair are clearly against the label.
         HeldOutAgainst = "held-out-against",
-        /// Other comparisons of the same texts are clearly against the label.
+        /// The fit to all other pairs is clearly against the label.
         ComparisonsAgainst = "comparisons-against",
         /// The two models are on opposite sides.
         ModelsDisagree = "models-disagree",
@@ -174,7 +174,7 @@ impl EvidenceCode {
                 "the loss belongs to the higher one of two clearly separate groups of losses"
             }
             Self::Contradicted => {
-                "models that did not train on the pair, and other comparisons of its texts, contradict the label with certainty"
+                "models that did not train on the pair, and the fit to all other pairs, contradict the label with certainty"
             }
             Self::LikelyWrong => {
                 "the label is more likely wrong than right, but not surely enough to tag it incorrect"
@@ -189,7 +189,7 @@ impl EvidenceCode {
                 "models that did not train on the pair are clearly against the label"
             }
             Self::ComparisonsAgainst => {
-                "other comparisons of the same two texts are clearly against the label"
+                "the fit to all other pairs, in which like texts have like rewards, is clearly against the label"
             }
             Self::Fluctuating => {
                 "the loss keeps changing from epoch to epoch, among the most of all pairs"
@@ -287,7 +287,7 @@ pub struct PairEvidence {
     pub filtered: bool,
     /// Margin of models that did not train on the pair, nats; low is bad.
     pub held_out: Option<f64>,
-    /// Margin that other comparisons of the same texts give, nats; low is bad.
+    /// Margin that the fit to all other pairs gives, nats; low is bad.
     pub comparisons: Option<f64>,
 }
 

@@ -1,6 +1,6 @@
 //! What held-out evidence alone says: the share of wrong labels, and which are wrong.
 //!
-//! Margins of models that did not train on a pair, and of other comparisons of its texts, do not depend
+//! Margins of models that did not train on a pair, and of a fit to all other pairs, do not depend
 //! on the pair's own label: swapping it turns the margin's sign and nothing else. So every pair is its
 //! own planted flip, none needs to be planted, and no planted flip disturbs the models.
 //!
@@ -51,7 +51,7 @@ pub struct HeldOut {
 /// Held-out evidence of each pair as one margin, in log-odds: above 0 sides with the label, 0 is silent.
 ///
 /// # Formula
-/// `w·x` of [`Agreement`] over held-out models and other comparisons, without the models in training.
+/// `w·x` of [`Agreement`] over held-out models and the fit to other pairs, without the models in training.
 #[must_use]
 pub fn combined(held_out: &[[Option<f64>; 2]]) -> Vec<f64> {
     let evidence: Vec<[Option<f64>; KINDS]> = held_out.iter().map(|&[a, b]| [None, a, b]).collect();

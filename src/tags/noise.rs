@@ -483,7 +483,7 @@ impl Decides {
     pub const fn why(self) -> &'static str {
         match self {
             Self::HeldOut => {
-                "It is the share of labels that models which did not train on them, and other comparisons of their texts, contradict where these are most certain; no planted flip disturbs it."
+                "It is the share of labels that models which did not train on them, and the fit to all other pairs, contradict where these are most certain; no planted flip disturbs it."
             }
             Self::Anchor => {
                 "It is the share of planted flips among the pairs that the models trust most; there is no held-out evidence."

@@ -1,5 +1,6 @@
 //! `prefclean run --method`: other methods in the same run.
 
+use std::collections::HashMap;
 use std::fs;
 
 use serde_json::Value;
@@ -73,6 +74,35 @@ fn every_kind_of_method_tags_every_pair() {
             seen[i + 1..].iter().all(|b| a != b),
             "two methods, one result"
         );
+    }
+}
+
+/// What other pairs say does not depend on a pair's own label, so a planted flip has minus its score.
+#[test]
+fn other_pairs_rank_by_default() {
+    let test = prepared();
+    test.ok(&[&RUN[..8], &["--quiet"]].concat());
+    let folder = test.path("clean.prefclean");
+    let number = |text: &String| text.parse::<f64>().unwrap();
+    let tags = table(folder.join("tags.parquet"));
+    let own: HashMap<String, f64> = texts(&tags, "pair_id")
+        .into_iter()
+        .zip(texts(&tags, "score"))
+        .filter(|(_, score)| !score.is_empty())
+        .map(|(id, score)| (id, number(&score)))
+        .collect();
+    let margins = texts(&tags, "margin_comparisons");
+    let scored = texts(&tags, "score").into_iter().zip(margins);
+    for (score, margin) in scored.filter(|(score, _)| !score.is_empty()) {
+        assert!((number(&score) + number(&margin)).abs() < 1e-6);
+    }
+    let sources = texts(&tags, "evidence_source");
+    assert!(sources.iter().all(|s| s.is_empty() || s == "graph"));
+    let planted = table(folder.join("planted.parquet"));
+    let ids = texts(&planted, "pair_id");
+    assert!(ids.len() > 20);
+    for (id, score) in ids.iter().zip(texts(&planted, "score")) {
+        assert!((number(&score) + own[id]).abs() < 1e-12, "{id}");
     }
 }
 

@@ -12,20 +12,19 @@ use arrow::error::ArrowError;
 use super::ProveError;
 use super::data::TrainSet;
 use crate::actions::{Action, ActionRules, Outcome};
-use crate::methods::planting::{swap_ids, swap_labels};
-use crate::methods::{self, Made, Method, Noise, ROUNDS, Rounds, Settings, Task, pair_signals};
+use crate::methods::{self, Made, Method, ROUNDS, Rounds, Settings, pair_signals};
 use crate::pairs::{Judge, PairId};
 use crate::pipeline::PipelineError;
-use crate::pipeline::comparisons::margins_of_texts;
 use crate::pipeline::config::RunConfig;
+use crate::pipeline::labels::{Labels, Means};
 use crate::pipeline::load::{batches, broken, column, texts};
+use crate::pipeline::ranking::ByOtherPairs;
 use crate::pipeline::training::Passes;
 use crate::seed::derive;
 use crate::tags::assign::{PairEvidence, assign, cap_removal, held_out_margins};
 use crate::tags::calibrate::OtherEvidence;
 use crate::tags::stats::mean;
 use crate::tags::{Calibration, Tag};
-use crate::train::TrainPair;
 
 /// What cleaning makes of a training set.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -52,50 +51,25 @@ impl Cleaning {
 /// Judges labels as a run does.
 pub(super) struct Judging<'a> {
     pub(super) config: &'a RunConfig,
-    pub(super) method: &'static dyn Method,
+    /// What trains the two models of the rounds that tags rest on.
+    pub(super) training: &'static dyn Method,
+    /// What ranks the labels, and leaves out by its own rule.
+    pub(super) ranking: &'static dyn Method,
     pub(super) settings: Settings,
     pub(super) passes: &'a Passes<'a>,
     pub(super) actions: &'a [Action],
 }
 
-/// Labels as they stand: noise is in.
-struct Labels {
-    ids: Vec<PairId>,
-    pairs: Vec<TrainPair>,
-    deciding: Vec<TrainPair>,
-    judges: Vec<Judge>,
-}
-
-impl Labels {
-    fn new(set: &TrainSet, swapped: &[bool]) -> Self {
-        Self {
-            ids: swap_ids(&set.ids, swapped),
-            pairs: swap_labels(&set.pairs, swapped),
-            deciding: swap_labels(&set.deciding, swapped),
-            judges: set.judges.iter().map(|j| j.swapped(swapped)).collect(),
-        }
-    }
-
-    fn swapped(&self, swapped: &[bool]) -> Self {
-        Self {
-            ids: swap_ids(&self.ids, swapped),
-            pairs: swap_labels(&self.pairs, swapped),
-            deciding: swap_labels(&self.deciding, swapped),
-            judges: self.judges.iter().map(|j| j.swapped(swapped)).collect(),
-        }
-    }
-}
-
 impl Judging<'_> {
     /// Epochs over all pairs that a judging takes, for progress bars.
     pub(super) fn epochs(&self) -> usize {
-        let own = self.method.epochs(&self.settings);
+        let own = self.ranking.epochs(&self.settings);
         let first = ROUNDS * self.settings.first_pass.epochs;
         if self.actions.is_empty() {
             return first + own;
         }
-        let others = self.config.cross_fit.folds.saturating_sub(1);
-        first + (1 + ROUNDS) * own + self.settings.cross_fit_epochs * others
+        let rounds = ROUNDS * self.training.epochs(&self.settings);
+        first + own + rounds + self.settings.cross_fit_total()
     }
 
     /// Judges the labels of a training set in which some are swapped.
@@ -109,38 +83,27 @@ impl Judging<'_> {
         label: &str,
         seed: u64,
     ) -> Result<Cleaning, PipelineError> {
-        let labels = Labels::new(set, swapped);
+        let labels = set.labels.swapped(swapped);
         let rounds = Rounds::draw(
             &labels.ids,
             &self.settings.planting,
             derive(seed, "planting"),
         );
         let first = methods::first_pass(self.passes, &labels.pairs, rounds, &self.settings, seed)?;
-        let mut noise = Noise::of(first.noise(&self.settings.calibration).as_ref());
-        if self.config.second_pass.noise_rate >= 0.0 {
-            noise = Noise {
-                rate: self.config.second_pass.noise_rate,
-                drop_rate: self.config.second_pass.noise_rate,
-            };
-        }
-        let judge = |labels: &Labels, name: &str| {
-            let features = &self.passes.models.features;
-            let task = Task {
-                pairs: &labels.pairs,
-                deciding_pairs: &labels.deciding,
-                ids: &labels.ids,
-                features: features.each_ref().map(AsRef::as_ref),
-                folds: &set.folds,
-                judges: &labels.judges,
-                settings: &self.settings,
-                label: format!("{label}/{name}"),
-                seed,
-                training: self.passes,
-                made: Made::with_noise(noise),
-            };
-            self.method.judge(&task)
+        let noise = self
+            .config
+            .noise(first.noise(&self.settings.calibration).as_ref());
+        let means = Means {
+            passes: self.passes,
+            folds: &set.folds,
+            settings: &self.settings,
+            seed,
         };
-        let own = judge(&labels, "labels as they stand")?;
+        let judge = |method: &dyn Method, labels: &Labels, name: &str| {
+            let label = format!("{label}/{name}");
+            method.judge(&labels.task(&means, label, Made::with_noise(noise)))
+        };
+        let own = judge(self.ranking, &labels, "labels as they stand")?;
         let mut cleaning = Cleaning {
             dropped: own.dropped,
             suspicion: own.suspicion,
@@ -152,12 +115,26 @@ impl Judging<'_> {
         }
 
         let rounds = &first.rounds;
+        let by_others = ByOtherPairs::of(
+            &labels.task(
+                &means,
+                format!("{label}/comparisons"),
+                Made::with_noise(noise),
+            ),
+            self.ranking,
+        )?;
+        let mirrored = by_others
+            .suspicion
+            .map(|suspicion| rounds.mirror(&suspicion));
         let mut scores = Vec::with_capacity(ROUNDS);
         let mut dynamics = Vec::with_capacity(ROUNDS);
         for round in 0..ROUNDS {
             let planted = labels.swapped(&rounds.planted[round]);
-            let judgement = judge(&planted, &format!("round {round}"))?;
-            scores.push(judgement.suspicion);
+            let judgement = judge(self.training, &planted, &format!("round {round}"))?;
+            scores.push(match &mirrored {
+                Some(mirrored) => mirrored[round].clone(),
+                None => judgement.suspicion,
+            });
             dynamics.push(
                 judgement
                     .dynamics
@@ -168,7 +145,6 @@ impl Judging<'_> {
         let (planted, unplanted) = rounds.pool(&scores);
         let dynamics = rounds.merge([&dynamics[0], &dynamics[1]]);
         let held_out = self.held_out(set, &labels, seed)?;
-        let comparisons = margins_of_texts(labels.pairs.iter().map(|pair| pair.texts[0]));
         let margins = with_judges(held_out.clone(), &labels.judges);
         let filtered = dynamics.drop_rates.iter().any(|&rate| rate > 0.0);
         let evidence: Vec<PairEvidence> = (0..labels.ids.len())
@@ -179,7 +155,7 @@ impl Judging<'_> {
                 epochs: u32::try_from(dynamics.n_epochs).expect("epochs are few"),
                 filtered,
                 held_out: held_out[i],
-                comparisons: comparisons[i].map(f64::from),
+                comparisons: by_others.comparisons[i].map(f64::from),
             })
             .collect();
         let other = OtherEvidence {

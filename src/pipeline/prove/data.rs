@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::{ProveError, TestData};
 use crate::noise::Facts;
-use crate::pairs::{ContentId, Judge, PairId, PairSource};
+use crate::pairs::{ContentId, PairId, PairSource};
 use crate::pipeline::PipelineError;
 use crate::pipeline::known::{Values, references, shown};
+use crate::pipeline::labels::Labels;
 use crate::pipeline::workbench::Workbench;
 use crate::reward::{Features, PairTexts};
 use crate::seed::derive;
 use crate::tags::evaluate::Reference;
-use crate::train::TrainPair;
 
 /// Pairs that tests are drawn from, as the reward model reads them.
 pub(super) struct Pool {
@@ -200,10 +200,7 @@ pub(super) fn testable(
 
 /// The pairs of one training set, with the labels as given.
 pub(super) struct TrainSet {
-    pub(super) ids: Vec<PairId>,
-    pub(super) pairs: Vec<TrainPair>,
-    pub(super) deciding: Vec<TrainPair>,
-    pub(super) judges: Vec<Judge>,
+    pub(super) labels: Labels,
     pub(super) folds: Vec<u32>,
     pub(super) facts: Facts,
     /// What the reference says of the labels; `None` without a reference column.
@@ -252,10 +249,12 @@ mod tests {
 
     fn train_set(references: Option<Vec<Option<Reference>>>) -> TrainSet {
         TrainSet {
-            ids: Vec::new(),
-            pairs: Vec::new(),
-            deciding: Vec::new(),
-            judges: Vec::new(),
+            labels: Labels {
+                ids: Vec::new(),
+                pairs: Vec::new(),
+                deciding: Vec::new(),
+                judges: Vec::new(),
+            },
             folds: Vec::new(),
             facts: Facts::default(),
             references,

@@ -45,14 +45,14 @@ impl Experiment<'_> {
         let truth = set.truth(&injected, request.noise != NoiseModel::None);
         let named = format!("seed {} of {}", number + 1, request.seeds);
         let cleaning = self.clean(set, &injected, (&named, fold), seed)?;
-        let pairs = methods::planting::swap_labels(&set.pairs, &injected);
+        let pairs = methods::planting::swap_labels(&set.labels.pairs, &injected);
         let made = arms(
-            &set.ids,
+            &set.labels.ids,
             &cleaning,
             truth.as_ref(),
             derive(seed, "random drop"),
         );
-        let updates = request.model.updates(set.ids.len());
+        let updates = request.model.updates(set.labels.ids.len());
         self.progress
             .begin(&format!("{named}: arms"), Some(made.len() as u64), "models");
         let trained: Result<Vec<ArmRecord>, PipelineError> = made
@@ -62,7 +62,7 @@ impl Experiment<'_> {
                 let lessons = &arm.lessons;
                 // the same head and, as far as pairs are the same, the same order for every arm
                 let seed = derive(seed, &format!("arms/{fold}"));
-                let labels = (&set.ids[..], &pairs[..]);
+                let labels = (&set.labels.ids[..], &pairs[..]);
                 let mut model = fit::train(models, labels, lessons, updates, &request.model, seed)?;
                 let scores = self.pools.iter().zip(tests);
                 let scores = scores.map(|(pool, tests)| fit::score(&mut model, pool, tests));
@@ -81,7 +81,7 @@ impl Experiment<'_> {
         Ok(Record {
             seed: number,
             fold,
-            train_pairs: set.ids.len(),
+            train_pairs: set.labels.ids.len(),
             updates,
             cleaning: CleaningRecord {
                 injected,
@@ -105,9 +105,9 @@ impl Experiment<'_> {
         let request = self.request;
         if let Some(tagged) = &self.tagged {
             let at_least = request.config.actions.flip_at_least;
-            return Ok(tagged.cleaning(&set.ids, &request.actions, at_least)?);
+            return Ok(tagged.cleaning(&set.labels.ids, &request.actions, at_least)?);
         }
-        let work = (set.ids.len() * self.judging.epochs()) as u64;
+        let work = (set.labels.ids.len() * self.judging.epochs()) as u64;
         self.progress
             .begin(&format!("{named}: judging"), Some(work), "pairs");
         let cleaning = self
