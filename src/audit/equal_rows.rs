@@ -99,7 +99,9 @@ fn look_at_part<'a>(
         let batch = batch?;
         let texts = source.rows_of(&batch)?;
         let begin = all.len();
-        all.extend((0..texts.len()).map(|row| look(&batch, &texts, row)));
+        // in parallel too: a thread without a part of its own helps with the last ones
+        let looked = (0..texts.len()).into_par_iter().with_min_len(ROWS_A_TASK);
+        all.par_extend(looked.map(|row| look(&batch, &texts, row)));
         number_sources(&batch, source_column, &mut names, &mut all[begin..]);
     }
     Ok((all, names))

@@ -48,20 +48,18 @@ const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
+/// Bytes that are looked at together.
+const BLOCK: usize = 32;
+
 /// The first byte at or after `from` that must be looked at: beyond ASCII, white space other
 /// than a space, or a space behind another. `from` itself is no space.
 fn irregular(bytes: &[u8], from: usize) -> Option<usize> {
-    const BLOCK: usize = 32;
     if is_irregular(0, *bytes.get(from)?) {
         return Some(from);
     }
     let mut at = from + 1;
-    while let Some(block) = bytes[at - 1..].first_chunk::<{ BLOCK + 1 }>() {
-        // no `||`: a block is looked at without a branch, as vectors
-        let pairs = block[..BLOCK].iter().zip(&block[1..]);
-        if pairs.fold(false, |any, (&before, &byte)| {
-            any | is_irregular(before, byte)
-        }) {
+    while let Some(block) = bytes[at - 1..].first_chunk() {
+        if any_irregular(block) {
             let (before, block) = block.split_first()?;
             return Some(at + first_irregular(block, *before)?);
         }
@@ -71,8 +69,19 @@ fn irregular(bytes: &[u8], from: usize) -> Option<usize> {
     Some(at + pairs.position(|(&before, &byte)| is_irregular(before, byte))?)
 }
 
+/// Without `||` and `&&`, so that a block is looked at as vectors, not branch by branch.
 const fn is_irregular(before: u8, byte: u8) -> bool {
-    !byte.is_ascii() || byte.wrapping_sub(b'\t') < 5 || (before == b' ' && byte == b' ')
+    !byte.is_ascii() | (byte.wrapping_sub(b'\t') < 5) | ((before == b' ') & (byte == b' '))
+}
+
+/// Whether any byte but the first, which is only looked back at, is irregular.
+// inlined into its loop it becomes branches again: five times as slow
+#[inline(never)]
+fn any_irregular(block: &[u8; BLOCK + 1]) -> bool {
+    let pairs = block.iter().zip(&block[1..]);
+    pairs.fold(false, |any, (&before, &byte)| {
+        any | is_irregular(before, byte)
+    })
 }
 
 /// The first irregular byte of a block, eight bytes at a time.
