@@ -69,7 +69,10 @@ fn irregular(bytes: &[u8], from: usize) -> Option<usize> {
     Some(at + pairs.position(|(&before, &byte)| is_irregular(before, byte))?)
 }
 
-/// Without `||` and `&&`, so that a block is looked at as vectors, not branch by branch.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches a block is looked at as vectors"
+)]
 const fn is_irregular(before: u8, byte: u8) -> bool {
     !byte.is_ascii() | (byte.wrapping_sub(b'\t') < 5) | ((before == b' ') & (byte == b' '))
 }
